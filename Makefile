@@ -1,0 +1,3 @@
+PY := .venv/bin/python
+
+.PHONY: setup demo test test-all check mini-model

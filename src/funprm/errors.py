@@ -1,0 +1,55 @@
+"""Every error the package raises on purpose.
+
+FunprmError                the command line prints its one line and exits with 2
+├── InputError             what the user gave cannot be used
+│   ├── ConfigError        a setting: unknown key, wrong type, value out of range
+│   ├── RecordError        a line of a record file that cannot be read
+│   ├── DataError          a problem or program that cannot be used (no tests, no programs, ...)
+│   └── ModelError         a model folder or checkpoint that cannot be used
+├── StoreError             the run folder: other settings, no space left, not writable
+├── PolicyError            the policy cannot answer (endpoint, key, model name)
+├── ExecutorError          the judge cannot work (isolation missing, interpreter missing)
+└── TrainingError          training cannot go on (loss is NaN, empty meta set, out of memory)
+
+A message says what was got, what was expected, and what to do.
+"""
+
+
+class FunprmError(Exception):
+    """Base of all errors raised on purpose; its text is one line for the user."""
+
+
+class InputError(FunprmError):
+    """What the user gave cannot be used."""
+
+
+class ConfigError(InputError):
+    """A setting is unknown, has the wrong type, or is out of range."""
+
+
+class RecordError(InputError):
+    """A line of a record file cannot be read."""
+
+
+class DataError(InputError):
+    """A problem or a program cannot be used."""
+
+
+class ModelError(InputError):
+    """A model folder or checkpoint cannot be used."""
+
+
+class StoreError(FunprmError):
+    """A run folder cannot be used: other settings, no space left, not writable."""
+
+
+class PolicyError(FunprmError):
+    """The policy cannot answer."""
+
+
+class ExecutorError(FunprmError):
+    """The judge cannot work."""
+
+
+class TrainingError(FunprmError):
+    """Training cannot go on."""

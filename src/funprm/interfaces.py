@@ -1,0 +1,109 @@
+"""The replaceable parts, all of them.
+
+A part is named in a run's configuration and found through an entry point of the group given
+here (see `registry`); its constructor's arguments are its configuration keys. Sequences go in,
+iterators come out, so that every result can be stored the moment it exists.
+`identity()` returns what determines the results (model, temperature, rules), never what does
+not (endpoint, concurrency, device): it goes into the records' keys.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from funprm.records import Json, LabelledProgram, Problem, Suite, Verdict
+
+
+class Dataset(Protocol):
+    """Problems. Entry-point group `funprm.datasets`."""
+
+    def load(self) -> Iterable[Problem]:
+        """All problems with their splits, in a fixed order."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One program wanted from a policy."""
+
+    key: str
+    problem: Problem
+    index: int
+    seed: int
+    prefix: str = ""
+    """Program text that the answer must begin with; empty for a fresh program."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One answer of a policy; fields as in `records.Generation`."""
+
+    key: str
+    code: str
+    text: str = ""
+    finish: Literal["stop", "length", "empty", "refused"] = "stop"
+    kept: bool = True
+    """False where a wanted prefix was changed."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    logprob: float | None = None
+    self_certainty: float | None = None
+    seconds: float = 0.0
+    cost: float = 0.0
+
+
+class Policy(Protocol):
+    """Writes and continues programs. Entry-point group `funprm.policies`."""
+
+    batch: int
+    """How many requests make one call of `sample`; a call's results may depend on its requests."""
+
+    def identity(self) -> Mapping[str, Json]:
+        """What determines the answers."""
+        ...
+
+    def sample(self, requests: Sequence[Request]) -> Iterator[Sample]:
+        """Answers in any order, one per request that could be answered.
+
+        Raises:
+            PolicyError: no request can be answered (unknown model, wrong key, unreachable).
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One program to be judged by one suite."""
+
+    key: str
+    code: str
+    suite: Suite
+    stop_at_first_failure: bool = True
+
+
+class Executor(Protocol):
+    """Judges untrusted programs in isolation. Entry-point group `funprm.executors`."""
+
+    def identity(self) -> Mapping[str, Json]:
+        """The rules that determine verdicts."""
+        ...
+
+    def judge(self, jobs: Iterable[Job]) -> Iterator[Verdict]:
+        """One verdict per job, as they come. Consumes `jobs` lazily."""
+        ...
+
+    def close(self) -> None:
+        """End all worker processes."""
+        ...
+
+
+class Scorer(Protocol):
+    """A trained reward model."""
+
+    def identity(self) -> Mapping[str, Json]:
+        """Fingerprint of the weights and of the rendering."""
+        ...
+
+    def score(self, programs: Sequence[LabelledProgram]) -> Iterator[tuple[float, ...]]:
+        """Step scores in [0, 1] per program, in order; empty where it does not fit."""
+        ...
