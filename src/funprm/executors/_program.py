@@ -1,0 +1,331 @@
+"""One untrusted program, in a process of its own forked from the warm parent.
+
+`run` never returns. Everything here shares the process with the program, so nothing here is
+believed outside, except the proof that ends a `check` or `unittest` suite. Standard library only.
+
+Records to the warm parent are lines of ASCII: a letter, CPU and wall time in microseconds, text. `o` an answer as JSON; `q` an answer that JSON cannot hold; `e` an error; `m` out of
+memory; `E` the program could not even be loaded; `x` the end of a program on standard streams;
+`c` compiled code (hex); `s` 1 if calls may have left state behind, else 0; `p` the proof.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import json
+import marshal
+import os
+import resource
+import sys
+import time
+import types
+from collections.abc import Callable
+from typing import Any
+
+from funprm.executors import _tests
+from funprm.executors._state import State
+
+FILE = "program.py"
+CHANNEL = 3
+_RECURSION = 50_000
+_write = os.write
+_cpu, _wall = time.process_time, time.monotonic
+_dumps = json.dumps
+
+
+class Task:
+    """What the child needs to know. No expected output is among it.
+
+    Attributes:
+        suite: kind, entry, tests, prelude, compat, memory_mb, file_mb, processes.
+        namespace: names that the prelude put into scope, or None where it must still run.
+        code: the program.
+        compiled: the program's code object, marshalled, where a sibling has compiled it.
+        arguments: argument lists of the cases to be run (`functional`).
+        stdin: the input of the case to be run (`stdin`).
+        channel, stdout: descriptors to write to; stdout -1: discard.
+        confine: installs the last layers; called once.
+        proof: takes the only copy of the nonce out of the task.
+    """
+
+    __slots__ = (
+        "arguments",
+        "channel",
+        "code",
+        "compiled",
+        "confine",
+        "namespace",
+        "proof",
+        "stdin",
+        "stdout",
+        "suite",
+    )
+
+    suite: dict[str, Any]
+    namespace: dict[str, Any] | None
+    code: str
+    compiled: bytes
+    arguments: list[list[Any]]
+    stdin: bytes
+    channel: int
+    stdout: int
+    confine: Callable[[], None]
+    proof: list[bytes]
+
+
+def warm() -> None:
+    """Import what programs use most, so that every child has it already."""
+    for name in (
+        "typing collections heapq math re string datetime copy random statistics itertools"
+        " functools operator io bisect decimal fractions threading traceback atexit"
+    ).split():
+        __import__(name)
+
+
+def run(task: Task) -> None:
+    """Run the task's program and leave the process."""
+    gc.freeze()  # what the warm parent knows is out of reach for the garbage collector's lists
+    try:
+        _enter(task)
+        _RUN[task.suite["kind"]](task)
+    except MemoryError:
+        _record("m", "out of memory")
+    except BaseException as error:  # noqa: BLE001  (SystemExit and KeyboardInterrupt as well)
+        _record("e", _describe(error))
+    os._exit(0)
+
+
+def _enter(task: Task) -> None:
+    """Connect the standard streams, set limits, close all else."""
+    stdin = _as_file(task.stdin) if task.stdin else os.open("/dev/null", os.O_RDONLY)
+    null = os.open("/dev/null", os.O_WRONLY)
+    channel = os.dup(task.channel)
+    os.dup2(stdin, 0)
+    os.dup2(task.stdout if task.stdout >= 0 else null, 1)
+    os.dup2(null, 2)
+    os.dup2(channel, CHANNEL, inheritable=False)
+    os.closerange(CHANNEL + 1, 4096)
+    task.confine()
+    sys.argv = [FILE]
+    random = sys.modules["random"]
+    random.seed(0)
+    gc.enable()
+
+
+def _as_file(data: bytes) -> int:
+    fd = os.memfd_create("stdin")
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _record(letter: str, text: str, since: tuple[float, float] = (0.0, 0.0)) -> None:
+    cpu, wall = (int(1e6 * (now - then)) for now, then in zip(_now(), since, strict=True))
+    line = f"{letter}{cpu}:{wall} {text}".encode("ascii", "backslashreplace")
+    view = memoryview(line.replace(b"\n", b"\\n") + b"\n")
+    while view:
+        view = view[_write(CHANNEL, view) :]
+
+
+def _describe(error: BaseException) -> str:
+    """Kind, message and line of an error, for people."""
+    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == FILE:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    try:
+        message = str(error)[:300]
+    except BaseException:  # noqa: BLE001
+        message = "(its message cannot be shown)"
+    where = f" (line {line})" if line else ""
+    return f"{type(error).__name__}: {message}{where}"
+
+
+def _now() -> tuple[float, float]:
+    return _cpu(), _wall()
+
+
+# --- loading ---------------------------------------------------------------------------------
+
+
+def _module(task: Task, name: str) -> dict[str, Any]:
+    """The namespace of a fresh main module, with the prelude's names in it."""
+    module = types.ModuleType(name)
+    namespace = module.__dict__
+    sys.modules["__main__"] = sys.modules[name] = module
+    if task.namespace is not None:
+        namespace.update(task.namespace)
+    elif task.suite["prelude"]:
+        exec(compile(task.suite["prelude"], "prelude.py", "exec", dont_inherit=True), namespace)
+    namespace.update(__name__=name, __file__=FILE, __builtins__=builtins)
+    return namespace
+
+
+def _compiled(task: Task) -> types.CodeType:
+    if task.compiled:
+        code = marshal.loads(task.compiled)
+        assert isinstance(code, types.CodeType)
+        return code
+    code = compile(task.code, FILE, "exec", dont_inherit=True)
+    if task.suite["share_code"]:
+        _record("c", marshal.dumps(code).hex())
+    return code
+
+
+# --- stdin -----------------------------------------------------------------------------------
+
+
+def _run_stdin(task: Task) -> None:
+    sys.setrecursionlimit(_RECURSION)
+    namespace = _module(task, "__main__")
+    try:
+        code = _compiled(task)
+    except (SyntaxError, ValueError, UnicodeError, RecursionError) as error:
+        _record("E", _describe(error))
+        return
+    try:
+        exec(code, namespace)
+    except SystemExit:
+        pass
+    _finish_interpreter()
+    _record("x", "")
+
+
+def _finish_interpreter() -> None:
+    """What Python does at its end, as far as a program can see it."""
+    import atexit
+    import threading
+
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except SystemExit:
+        pass
+    for stream in (sys.stdout, sys.__stdout__):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            pass
+
+
+# --- functional ------------------------------------------------------------------------------
+
+
+class _Opaque(Exception):
+    """A value that JSON cannot hold, so that it equals no expected value."""
+
+
+def _run_functional(task: Task) -> None:
+    sys.setrecursionlimit(_RECURSION)
+    try:
+        namespace = _module(task, "solution")
+        code = _compiled(task)
+        exec(code, namespace)
+        make = _target(task, namespace)
+    except MemoryError:
+        raise
+    except BaseException as error:  # noqa: BLE001
+        _record("E", _describe(error))
+        return
+    state = State(namespace, code.co_names, task.namespace or {})
+    compat = task.suite["compat"]
+    for arguments in task.arguments:
+        start = _now()
+        try:
+            text = _encode(make()(*arguments), compat)
+            _record("o", text, start)
+        except _Opaque as value:
+            _record("q", str(value), start)
+        except MemoryError:
+            _record("m", "out of memory", start)
+        except BaseException as error:  # noqa: BLE001
+            _record("e", _describe(error), start)
+    _record("s", "0" if state.unchanged() else "1")
+
+
+def _target(task: Task, namespace: dict[str, Any]) -> Callable[[], Callable[..., Any]]:
+    """A function that returns what is called in one case."""
+    entry = task.suite["entry"]
+    cls = namespace.get("Solution")
+    if cls is not None and hasattr(cls, entry):
+        if task.suite["compat"]:
+            bound = getattr(cls(), entry)
+            return lambda: bound
+        return lambda: getattr(cls(), entry)
+    function = namespace.get(entry)
+    if function is None:
+        raise NameError(f"the program defines no function or method {entry!r}")
+    return lambda: function
+
+
+def _encode(value: Any, compat: bool) -> str:
+    try:
+        text = _dumps(value, default=_plain)
+    except (ValueError, TypeError) as error:
+        text = _encode_again(value, error)
+    if ("{" in text and not _string_keys(value)) or (compat and _nested_tuple(value)):
+        raise _Opaque(_excerpt(value))
+    return text
+
+
+def _encode_again(value: Any, error: Exception) -> str:
+    if isinstance(error, TypeError):  # a key that is no JSON key
+        raise _Opaque(_excerpt(value)) from None
+    if "digits" not in str(error):
+        raise error
+    sys.set_int_max_str_digits(0)
+    try:
+        return _dumps(value, default=_plain)
+    finally:
+        sys.set_int_max_str_digits(4300)
+
+
+def _plain(value: Any) -> Any:
+    """A number of another library as the equal JSON number."""
+    name = type(value).__module__.partition(".")[0]
+    if name == "numpy" and getattr(value, "shape", None) == ():
+        return value.item()
+    if name in ("decimal", "fractions"):
+        for kind in (int, float):
+            if kind(value) == value:
+                return kind(value)
+    raise _Opaque(_excerpt(value))
+
+
+def _excerpt(value: Any) -> str:
+    return f"{type(value).__name__} {value!r}"[:1000]
+
+
+def _string_keys(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and _string_keys(v) for k, v in value.items())
+    return not isinstance(value, list | tuple) or all(map(_string_keys, value))
+
+
+def _nested_tuple(value: Any, top: bool = True) -> bool:
+    if isinstance(value, tuple) and not top:
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    return isinstance(value, list | tuple | dict) and any(_nested_tuple(v, False) for v in parts)
+
+
+# --- check and unittest ----------------------------------------------------------------------
+
+
+def _run_tests(task: Task) -> None:
+    nonce = task.proof.pop
+    namespace = _module(task, "solution" if task.suite["kind"] == "check" else "__test__")
+    _tests.prove(task.suite, namespace, lambda: exec(_compiled(task), namespace), nonce)
+
+
+_RUN = {
+    "stdin": _run_stdin,
+    "functional": _run_functional,
+    "check": _run_tests,
+    "unittest": _run_tests,
+}

@@ -1,0 +1,59 @@
+"""Entry point of a worker process: isolate, fork the warm parent, wait for its end.
+
+Started as a script by `pool`, with one JSON argument; commands come on descriptor 0 and replies
+go to descriptor 1. Standard library only, apart from its neighbours in this folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+
+def _supervise(child: int) -> None:
+    """Hold no descriptor that matters, and end as the warm parent ends."""
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    _, status = os.waitpid(child, 0)
+    os._exit(min(255, abs(os.waitstatus_to_exitcode(status))))
+
+
+def _start(config: dict[str, object]) -> object:
+    """Isolate this process; returns only in the children that run a program."""
+    from funprm.executors import _program, _runner, isolation, syscalls
+
+    if config["parent"]:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != config["parent"]:
+            os._exit(1)
+    _program.warm()
+    layers = isolation.Isolation(
+        list(config["disable"]), str(config["scratch"]), int(config["scratch_mb"])  # type: ignore[call-overload]
+    )
+    layers.enter()
+    child = os.fork()
+    if child:
+        _supervise(child)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    layers.confine()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return _runner.serve(layers)
+
+
+def main() -> None:
+    """Run one worker until its command stream ends."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    source = os.path.dirname(os.path.dirname(here))
+    sys.path[:] = [source, *(p for p in sys.path if p != here)]
+    task = _start(json.loads(sys.argv[1]))
+    from funprm.executors import _program
+
+    _program.run(task)
+
+
+if __name__ == "__main__":
+    main()

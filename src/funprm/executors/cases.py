@@ -1,0 +1,166 @@
+"""Suites made ready for workers, and what one case says of a program.
+
+Expected outputs stay here, outside of the sandbox.
+"""
+
+import json
+from functools import cached_property
+from typing import Any
+
+from funprm.executors import compare
+from funprm.records import CaseResult, Json, Status, Suite
+
+MAX_OUTPUT = 16 << 20
+"""Bytes that a program may write to standard output."""
+MAX_FILE = 64 << 20
+"""Bytes of one file in a program's scratch folder."""
+KINDS = ("stdin", "functional", "check", "unittest")
+_EXCERPT = 200
+
+_FAILURES = {
+    "error": Status.RUNTIME_ERROR,
+    "memory": Status.MEMORY_LIMIT,
+    "flood": Status.OUTPUT_LIMIT,
+    "time": Status.TIME_LIMIT,
+    "wall": Status.TIME_LIMIT,
+}
+
+
+class PreparedSuite:
+    """A suite with its limits settled, checked once for all programs.
+
+    Attributes:
+        fault: why no program can be judged by it, or empty.
+        total: number of cases; 1 for `check` and `unittest`.
+    """
+
+    def __init__(self, suite: Suite, seconds: float, compat: bool) -> None:
+        """Check the suite; it is never refused by an exception, see `fault`.
+
+        Args:
+            suite: the suite.
+            seconds: limit that replaces the suite's own, or 0.
+            compat: follow the official checker where it is known to be wrong.
+        """
+        self.suite = suite
+        self.seconds = seconds or suite.seconds
+        self.compat = compat
+        self.by_cases = suite.kind in ("stdin", "functional")
+        self.total = len(suite.cases) if self.by_cases else 1
+        self.fault = _fault(suite, self.seconds)
+
+    def payload(self) -> dict[str, Json]:
+        """What a worker may know."""
+        suite = self.suite
+        return {
+            "kind": suite.kind,
+            "entry": suite.entry_point,
+            "tests": suite.code,
+            "prelude": suite.prelude,
+            "inputs": [case.input for case in suite.cases] if self.by_cases else [],
+            "total": self.total,
+            "cpu": self.seconds,
+            "wall": 3 * self.seconds + 2,
+            "memory": suite.memory_mb,
+            "file": MAX_FILE,
+            "output": MAX_OUTPUT,
+            "compat": self.compat,
+            "processes": suite.kind == "unittest",
+            "share_code": suite.kind == "stdin" and self.total > 1,
+        }
+
+    @cached_property
+    def _expected(self) -> list[tuple[Any, str, str] | None]:
+        """Per case: the value, its text as a worker would send it, its digest."""
+        read = self._expected_value if self.suite.kind == "functional" else self._expected_stream
+        return [None if c.output is None else read(c.output) for c in self.suite.cases]
+
+    def _expected_value(self, output: str) -> tuple[Any, str, str]:
+        value = compare.read_value(output)
+        text = "" if "NaN" in output else json.dumps(value)
+        return value, text, compare.value_digest(value)
+
+    def _expected_stream(self, output: str) -> tuple[Any, str, str]:
+        return output, output, compare.stream_digest(output)
+
+    def result(self, index: int, outcome: str, text: str, usage: dict[str, float]) -> CaseResult:
+        """What a worker's report about one case means.
+
+        Args:
+            index: number of the case.
+            outcome: as in `_runner`: output, opaque, error, memory, flood, time or wall.
+            text: the output or the error.
+            usage: `cpu`, `wall` and `memory_mb` of the result.
+        """
+        if outcome in _FAILURES:
+            status, digest, detail = _FAILURES[outcome], "", text[:500]
+        elif not self.by_cases:
+            status, digest, detail = Status.PASSED, "", ""
+        else:
+            status, digest, detail = self._compared(index, outcome, text)
+        return CaseResult(index=index, status=status, digest=digest, detail=detail, **usage)
+
+    def _compared(self, index: int, outcome: str, text: str) -> tuple[Status, str, str]:
+        expected = self._expected[index]
+        if expected is not None and outcome == "output" and text == expected[1]:
+            return Status.PASSED, expected[2], ""
+        same, digest = self._same(outcome, text, expected)
+        if same:
+            return Status.PASSED, digest, ""
+        case = self.suite.cases[index]
+        parts = (("input", case.input), ("expected", case.output or ""), ("got", text))
+        return Status.WRONG_ANSWER, digest, "; ".join(f"{n} {_excerpt(t)}" for n, t in parts)
+
+    def _same(
+        self, outcome: str, text: str, expected: tuple[Any, str, str] | None
+    ) -> tuple[bool, str]:
+        if outcome == "opaque":
+            return expected is None, compare.stream_digest(f"opaque {text}")
+        if self.suite.kind == "stdin":
+            same = expected is None or compare.same_stream(text, expected[0])
+            return same, compare.stream_digest(text)
+        try:
+            value = compare.read_value(text)
+            same = expected is None or compare.same_value(value, expected[0])
+            return same, compare.value_digest(value)
+        except (ValueError, RecursionError):  # the program wrote to the channel itself
+            return False, ""
+
+
+def _excerpt(text: str) -> str:
+    text = text if len(text) <= _EXCERPT else text[:_EXCERPT] + "..."
+    return repr(text.encode("utf-8", "replace").decode())
+
+
+def _fault(suite: Suite, seconds: float) -> str:
+    if suite.kind not in KINDS:
+        return f"suite kind is {suite.kind!r}, expected one of {', '.join(KINDS)}"
+    if not seconds > 0 or not suite.memory_mb > 0:
+        return f"limits must be positive, got {seconds} s and {suite.memory_mb} MiB"
+    if suite.kind in ("check", "unittest"):
+        return _fault_of_code(suite)
+    if not suite.cases:
+        return f"a {suite.kind} suite needs at least one case, got none"
+    return _fault_of_values(suite) if suite.kind == "functional" else ""
+
+
+def _fault_of_code(suite: Suite) -> str:
+    needed = "check" if suite.kind == "check" else "TestCases"
+    if needed not in suite.code:
+        return f"the code of a {suite.kind} suite must define {needed}, got none"
+    if suite.kind == "check" and not suite.entry_point:
+        return "a check suite needs an entry_point, got an empty one"
+    return ""
+
+
+def _fault_of_values(suite: Suite) -> str:
+    if not suite.entry_point:
+        return "a functional suite needs an entry_point, got an empty one"
+    for index, case in enumerate(suite.cases):
+        for name, lines in (("input", case.input.split("\n")), ("output", [case.output or "0"])):
+            for line in lines:
+                try:
+                    compare.read_value(line)
+                except (ValueError, RecursionError):
+                    return f"{name} of case {index} is not one JSON value per line: {line[:80]!r}"
+    return ""

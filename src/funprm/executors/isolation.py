@@ -1,0 +1,289 @@
+"""Layers that keep an untrusted program away from everything else.
+
+Runs inside a worker process, before its warm parent exists: `enter` leaves the host's
+namespaces, `confine` (in the new process 1) builds a private root folder and gives up all
+rights for good. A layer that the machine forbids, or that is switched off, is left out and its
+reason recorded; the rest still holds. Standard library and `syscalls` only.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from contextlib import suppress
+
+from funprm.executors import syscalls
+
+LAYERS = ("user", "mount", "pid", "network", "ipc", "landlock", "seccomp", "limits")
+"""Names of the layers that can be demanded, or switched off one by one."""
+
+_NAMESPACES = {
+    "mount": syscalls.CLONE_NEWNS,
+    "pid": syscalls.CLONE_NEWPID,
+    "network": syscalls.CLONE_NEWNET,
+    "ipc": syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS,
+}
+_SYSTEM = (
+    "/usr/lib",
+    "/usr/lib64",
+    "/lib",
+    "/lib64",
+    "/usr/bin",
+    "/bin",
+    "/usr/share/zoneinfo",
+    "/etc/ld.so.cache",
+    "/etc/alternatives",
+)
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_FIRST_UID = 2_000_000_000
+_NOBODY = 65534
+_MAX_TASKS = 64
+_MAX_FILES = 256
+_STACK = 120 << 20  # below the gap that every kernel leaves under the stack
+
+
+class Isolation:
+    """The layers of one worker, from the first call to the last.
+
+    Attributes:
+        off: layer to reason, for layers that are not in force.
+        scratch: folders that programs may write to, emptied after each program.
+        sweeps: `kill(-1)` reaches the processes of this sandbox and no others.
+    """
+
+    def __init__(self, disable: list[str], scratch: str, scratch_mb: int) -> None:
+        """Note what is wanted; nothing happens yet.
+
+        Args:
+            disable: names of layers to leave out.
+            scratch: empty folder on the host, used where there is no private root.
+            scratch_mb: bound of the scratch folder in mebibytes (private root only).
+        """
+        self.off = {name: "switched off" for name in disable}
+        self.scratch = [scratch]
+        self.sweeps = False
+        self._scratch_mb = scratch_mb
+        self._root = os.geteuid() == 0
+        self._uid = os.geteuid()
+        self._readable = _existing([*_interpreter_folders(), *_SYSTEM])
+        self._landlock = 0
+
+    # --- stage 1: in the worker's first process ---
+
+    def enter(self) -> None:
+        """Leave the host's namespaces as far as it is allowed."""
+        if self._root:
+            self._uid = _FIRST_UID + os.getpid()
+            self._leave_namespaces()
+            if "EPERM" not in self.off.get("mount", ""):
+                return
+            if "user" in self.off or not self._become(self._uid):
+                return
+            self._root = False
+            for name in _NAMESPACES:  # root of a container: try again as anybody would
+                if "EPERM" in self.off.get(name, ""):
+                    del self.off[name]
+        self._enter_user_namespace()
+
+    def _leave_namespaces(self) -> None:
+        for name, flag in _NAMESPACES.items():
+            if name not in self.off:
+                with _noting(self.off, name):
+                    syscalls.unshare(flag)
+
+    def _enter_user_namespace(self) -> None:
+        uid, gid = os.geteuid(), os.getegid()
+        if "user" not in self.off:
+            with _noting(self.off, "user"):
+                syscalls.unshare(syscalls.CLONE_NEWUSER)
+                _write("/proc/self/setgroups", "deny")
+                _write("/proc/self/uid_map", f"{uid} {uid} 1")
+                _write("/proc/self/gid_map", f"{gid} {gid} 1")
+        if "user" not in self.off:
+            self._leave_namespaces()
+            return
+        for name in _NAMESPACES:
+            self.off.setdefault(name, "needs the user layer, or root")
+
+    # --- stage 2: in the process that will be the warm parent ---
+
+    def confine(self) -> None:
+        """Build the private root, give up rights, install Landlock and seccomp."""
+        if "mount" not in self.off:
+            with _noting(self.off, "mount"):
+                self._build_root()
+        sys.path[:] = [p for p in sys.path if p and os.path.exists(p)]
+        if "limits" not in self.off:
+            _limit(private_uid=self._root or "user" not in self.off)
+        self._give_up_rights()
+        with suppress(OSError):
+            syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        self._restrict_files()
+        if "seccomp" not in self.off:
+            with _noting(self.off, "seccomp"):
+                rules = syscalls.worker_filter(sockets="network" not in self.off)
+                keep, address = rules.program()
+                syscalls.install(address)
+                del keep
+        private_uid = self._root and "user" not in self.off
+        self.sweeps = "pid" not in self.off or private_uid or self._landlock >= 6
+
+    def _give_up_rights(self) -> None:
+        if self._root and "user" not in self.off and "mount" in self.off:
+            hidden = [p for p in self._readable if not _open_to_all(p)]
+            if hidden:
+                self.off["user"] = f"only root may read {hidden[0]}, and there is no private root"
+        if self._root and "user" not in self.off:
+            with suppress(OSError):
+                os.chown(self.scratch[0], self._uid, self._uid)
+            if not self._become(self._uid) and not self._become(_NOBODY):
+                self.off["user"] = "changing the user id is not permitted"
+        with suppress(OSError):
+            syscalls.drop_capabilities()
+        with suppress(OSError):
+            syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+
+    def _become(self, uid: int) -> bool:
+        try:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        except OSError:
+            return False
+        # A change of user clears both of these.
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+        return True
+
+    def _restrict_files(self) -> None:
+        if "landlock" in self.off:
+            return
+        private = "mount" not in self.off
+        readable = ["/"] if private else self._readable
+        devices = [f"/dev/{name}" for name in _DEVICES]
+        with _noting(self.off, "landlock"):
+            self._landlock = syscalls.landlock_restrict(readable, [*self.scratch, *devices])
+
+    def _build_root(self) -> None:
+        """A root folder that holds the interpreter, read-only, and two scratch folders."""
+        base = next(d for d in ("/tmp", "/var/tmp", "/mnt", "/run") if os.path.isdir(d))
+        sources = [(path, os.open(path, os.O_PATH)) for path in _with_links(self._readable)]
+        devices = [(f"/dev/{n}", os.open(f"/dev/{n}", os.O_PATH)) for n in _DEVICES]
+        syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        syscalls.mount("tmpfs", base, "tmpfs", flags, "size=4m,mode=755")
+        for path, fd in sources:
+            _bind(base, path, fd, readonly=True)
+        for path, fd in devices:
+            _bind(base, path, fd, readonly=False)
+        self._write_etc(base)
+        os.makedirs(f"{base}/proc")
+        if "pid" not in self.off:
+            with suppress(OSError):  # a container may mask its /proc; then there is none
+                syscalls.mount("proc", f"{base}/proc", "proc", flags | syscalls.MS_NOEXEC)
+        self.scratch = ["/tmp", "/dev/shm"]
+        for path in self.scratch:
+            os.makedirs(base + path)
+            size = f"size={self._scratch_mb}m,nr_inodes=8192,mode=1777"
+            syscalls.mount("tmpfs", base + path, "tmpfs", flags, size)
+        remount = 32 | syscalls.MS_BIND | syscalls.MS_RDONLY | flags
+        syscalls.mount("none", base, None, remount)
+        syscalls.pivot_root(base)
+
+    def _write_etc(self, base: str) -> None:
+        uid = self._uid
+        os.makedirs(f"{base}/etc", exist_ok=True)
+        _write(f"{base}/etc/passwd", f"program:x:{uid}:{uid}:program:/tmp:/bin/sh\n")
+        _write(f"{base}/etc/group", f"program:x:{uid}:\n")
+        _write(f"{base}/etc/hosts", "127.0.0.1 localhost\n")
+        for number, name in enumerate(("stdin", "stdout", "stderr")):
+            os.symlink(f"/proc/self/fd/{number}", f"{base}/dev/{name}")
+        os.symlink("/proc/self/fd", f"{base}/dev/fd")
+
+
+class _noting:  # noqa: N801  (used like a function)
+    """Record an OSError of the block as the reason why a layer is off."""
+
+    def __init__(self, off: dict[str, str], layer: str) -> None:
+        self._off = off
+        self._layer = layer
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, OSError):
+            return False
+        name = "EPERM: " if error.errno == 1 else ""
+        self._off[self._layer] = f"{name}{error.strerror or error}"
+        return True
+
+
+def _limit(*, private_uid: bool) -> None:
+    """Limits that hold for the warm parent and every program alike."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_NOFILE, _MAX_FILES)
+    _lower(resource.RLIMIT_STACK, _STACK)
+    _lower(resource.RLIMIT_MEMLOCK, 1 << 20)
+    _lower(resource.RLIMIT_MSGQUEUE, 0)
+    if private_uid:  # the limit counts all processes of a user, wherever they run
+        _lower(resource.RLIMIT_NPROC, _MAX_TASKS)
+
+
+def _lower(which: int, value: int) -> None:
+    _, hard = resource.getrlimit(which)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def _interpreter_folders() -> list[str]:
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    prefixes |= {os.path.realpath(p) for p in prefixes}
+    return ["/usr" if p == "/" else p for p in sorted(prefixes)]
+
+
+def _existing(paths: list[str]) -> list[str]:
+    """Those that exist, without those that lie inside another one."""
+    found = [p for p in dict.fromkeys(paths) if os.path.exists(p)]
+    return [p for p in found if not any(p != q and p.startswith(q + "/") for q in found)]
+
+
+def _with_links(paths: list[str]) -> list[str]:
+    """The paths, those that are links followed by what they point to."""
+    real = [os.path.realpath(p) for p in paths if os.path.islink(p)]
+    return _existing([*paths, *real])
+
+
+def _open_to_all(path: str) -> bool:
+    """Anybody may enter the folder."""
+    while path != "/":
+        if not os.stat(path).st_mode & 0o001 and os.path.isdir(path):
+            return False
+        path = os.path.dirname(path)
+    return True
+
+
+def _bind(base: str, path: str, fd: int, *, readonly: bool) -> None:
+    """Show what `fd` is open on as `path` below the new root."""
+    target = base + path
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.islink(path):
+        os.symlink(os.readlink(path), target)
+        os.close(fd)
+        return
+    if os.path.isdir(f"/proc/self/fd/{fd}"):
+        os.makedirs(target, exist_ok=True)
+    else:
+        _write(target, "")
+    flags = syscalls.MS_BIND | syscalls.MS_REC
+    syscalls.mount(f"/proc/self/fd/{fd}", target, None, flags)
+    os.close(fd)
+    if readonly:
+        syscalls.make_tree_readonly(target)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)

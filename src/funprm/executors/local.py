@@ -1,0 +1,241 @@
+"""Judging on this machine: isolated worker processes, one fork per program."""
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Self
+
+from funprm.errors import ConfigError, ExecutorError
+from funprm.executors.cases import PreparedSuite
+from funprm.executors.dispatch import Dispatch
+from funprm.executors.isolation import LAYERS
+from funprm.executors.pool import Worker
+from funprm.interfaces import Job
+from funprm.records import Json, Suite, Verdict
+
+RULES = 1
+"""Version of everything that determines verdicts; raised when a verdict can change."""
+_KNOWN_SUITES = 256
+
+
+class LocalExecutor:
+    """Judges untrusted programs in isolated processes on this machine.
+
+    Workers start with the first job and live until `close`. See docs/judging.md for the rules
+    and for what the isolation does and does not cover.
+    """
+
+    def __init__(
+        self,
+        workers: int = 0,
+        compat: bool = False,
+        require_isolation: tuple[str, ...] | list[str] = (),
+        python: str = "",
+        seconds: float = 0,
+        disable: tuple[str, ...] | list[str] = (),
+    ) -> None:
+        """Settle the options; nothing is started yet.
+
+        Args:
+            workers: number of worker processes; 0: one per core that this process may use.
+            compat: follow LiveCodeBench's official checker also where it is known to be wrong
+                (one object for all cases, nested tuples are no lists, no tests is a pass).
+            require_isolation: layers (see `isolation.LAYERS`) without which to refuse; empty:
+                a file layer (mount or landlock) and a network layer (network or seccomp);
+                `("none",)`: run even without any.
+            python: interpreter for the programs; empty: the one that runs this.
+            seconds: CPU limit that replaces the suites' own; 0: theirs.
+            disable: layers to leave out.
+
+        Raises:
+            ConfigError: an option is out of range or names an unknown layer.
+        """
+        if workers < 0 or seconds < 0:
+            raise ConfigError(f"workers and seconds must be 0 or more, got {workers}, {seconds}")
+        for name in (*require_isolation, *disable):
+            if name not in (*LAYERS, "none"):
+                raise ConfigError(f"no isolation layer {name!r}; there are {', '.join(LAYERS)}")
+        self._count = workers or len(os.sched_getaffinity(0))
+        self._compat = compat
+        self._required = tuple(require_isolation)
+        self._python = python
+        self._seconds = float(seconds)
+        self._disable = tuple(disable)
+        self._workers: list[Worker] = []
+        self._suites: dict[Suite, tuple[int, PreparedSuite]] = {}
+        self._recent: tuple[Suite | None, tuple[int, PreparedSuite] | None] = (None, None)
+        self._suite_numbers = itertools.count()
+        self._numbers = itertools.count()
+        self._judging = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def identity(self) -> Mapping[str, Json]:
+        """The rules, and what else determines verdicts."""
+        return {
+            "judge": RULES,
+            "compat": self._compat,
+            "seconds": self._seconds,
+            "python": python_version(self._python),
+        }
+
+    def describe(self) -> str:
+        """One line that says which protections are on."""
+        off = self._layers_off()
+        on = [name for name in LAYERS if name not in off]
+        return f"isolation: {', '.join(on) or 'none'}" + (
+            f"; off: {', '.join(f'{k} ({v})' for k, v in off.items())}" if off else ""
+        )
+
+    def judge(self, jobs: Iterable[Job]) -> Iterator[Verdict]:
+        """One verdict per job, as they come.
+
+        Jobs are read only as fast as they are judged. A job that cannot be judged gets a verdict
+        with status `not judged` and a detail; the rest goes on.
+
+        Raises:
+            ExecutorError: the workers cannot be started, a demanded layer is missing, or
+                another `judge` of this executor is not finished.
+        """
+        if not self._judging.acquire(blocking=False):
+            raise ExecutorError("this executor is judging already; use a second one")
+        done = False
+        try:
+            self._start()
+            run = Dispatch(jobs, self._prepare, self._workers, self._replace, self._numbers)
+            yield from run.verdicts()
+            done = True
+        finally:
+            if not done:  # abandoned half-way: what still runs is of no use
+                self._end_workers(kill=True)
+            self._judging.release()
+
+    def close(self) -> None:
+        """End all worker processes."""
+        self._end_workers(kill=False)
+
+    def _end_workers(self, *, kill: bool) -> None:
+        while self._workers:
+            worker = self._workers.pop()
+            if kill:
+                worker.kill()
+            else:
+                worker.close()
+
+    def _start(self) -> None:
+        try:
+            while len(self._workers) < self._count:
+                self._workers.append(Worker(self._python, self._disable))
+            for worker in self._workers:
+                if worker.layers_off is None:
+                    worker.hello()
+                    self._check_layers(worker.layers_off or {})
+        except BaseException:
+            self._end_workers(kill=True)
+            raise
+
+    def _replace(self, dead: Worker) -> Worker:
+        dead.kill()
+        worker = Worker(self._python, self._disable)
+        worker.hello()
+        return worker
+
+    def _check_layers(self, off: dict[str, str]) -> None:
+        missing = [name for name in self._required if name in off]
+        if not self._required:
+            pairs = (("mount", "landlock"), ("network", "seccomp"))
+            missing = [" or ".join(p) for p in pairs if all(name in off for name in p)]
+        if missing:
+            why = "; ".join(f"{k}: {v}" for k, v in off.items())
+            raise ExecutorError(
+                f"isolation demanded but missing: {', '.join(missing)} ({why}); see"
+                ' docs/judging.md, or set require_isolation = ["none"] to run without'
+            )
+
+    def _layers_off(self) -> dict[str, str]:
+        if self._workers and self._workers[0].layers_off is not None:
+            return self._workers[0].layers_off
+        return probe(self._python, self._disable)
+
+    def _prepare(self, job: Job) -> tuple[int, PreparedSuite]:
+        if job.suite is self._recent[0]:
+            assert self._recent[1] is not None
+            return self._recent[1]
+        known = self._suites.pop(job.suite, None)
+        if known is None:
+            prepared = PreparedSuite(job.suite, self._seconds, self._compat)
+            known = next(self._suite_numbers), prepared
+        self._suites[job.suite] = known
+        if len(self._suites) > _KNOWN_SUITES:
+            del self._suites[next(iter(self._suites))]
+        self._recent = job.suite, known
+        return known
+
+
+def python_version(python: str) -> str:
+    """Version of an interpreter; empty: of this one.
+
+    Raises:
+        ExecutorError: it cannot be run.
+    """
+    if not python:
+        return sys.version.split()[0]
+    command = [python, "-c", "import sys; print(sys.version.split()[0])"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ExecutorError(f"cannot run the interpreter {python!r}: {error}") from None
+    return done.stdout.strip()
+
+
+def probe(python: str = "", disable: tuple[str, ...] = ()) -> dict[str, str]:
+    """Isolation layers that are off here, with the reason, as a worker finds them.
+
+    Raises:
+        ExecutorError: a worker cannot be started.
+    """
+    worker = Worker(python, disable)
+    try:
+        worker.hello()
+        return dict(worker.layers_off or {})
+    finally:
+        worker.close()
+
+
+_CURES = {
+    "user": "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1,"
+    " kernel.apparmor_restrict_unprivileged_userns=0), or run as root",
+    "mount": "allow user namespaces, or give a container --cap-add SYS_ADMIN",
+    "pid": "allow user namespaces, or give a container --cap-add SYS_ADMIN",
+    "network": "allow user namespaces, or give a container --cap-add SYS_ADMIN",
+    "ipc": "allow user namespaces, or give a container --cap-add SYS_ADMIN",
+    "landlock": "Linux 5.13 or newer with landlock among its security modules (boot: lsm=...)",
+    "seccomp": "a kernel with CONFIG_SECCOMP_FILTER, on x86-64 or arm64",
+    "limits": "do not disable it",
+}
+
+
+def doctor(python: str = "") -> list[tuple[str, bool, str, str]]:
+    """Rows for people: layer, on or off, why it is off, how to get it.
+
+    Raises:
+        ExecutorError: a worker cannot be started.
+    """
+    off = probe(python)
+    return [
+        (name, name not in off, off.get(name, ""), _CURES[name] if name in off else "")
+        for name in LAYERS
+    ]
