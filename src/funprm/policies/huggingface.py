@@ -5,7 +5,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +57,9 @@ class HuggingFacePolicy:
     """Branch, tag or commit of a hub model; empty: its main branch."""
     template: str = ""
     """File with a Jinja chat template to use instead of the tokenizer's; `none`: plain text."""
+    whole_batches: bool = field(default=True, init=False)
+    """True: matrix products of other sizes may differ in their last bits."""
+    unanswered_is_final: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         _check("temperature", self.temperature, "at least 0", self.temperature >= 0)
@@ -70,10 +73,11 @@ class HuggingFacePolicy:
         self._folder = models.find_folder(self.model, self.revision)
 
     def identity(self) -> Mapping[str, Json]:
-        """Fingerprint of the model's files, prompts, and how tokens are drawn."""
+        """The model and a fingerprint of its files, prompts, and how tokens are drawn."""
         return {
             "policy": "huggingface",
-            "model": self._fingerprint,
+            "model": models.label(self.model, self._folder),
+            "weights": self._fingerprint,
             "prompt": self._prompt_identity,
             "template": self._template,
             "temperature": self.temperature,

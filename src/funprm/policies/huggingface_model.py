@@ -77,6 +77,7 @@ def _check(folder: Path) -> None:
     advice = "save model and tokenizer there with save_pretrained"
     if not (folder / "config.json").is_file():
         raise ModelError(f"model folder {str(folder)!r} has no config.json; {advice}")
+    _read_json(folder / "config.json")
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"model folder {str(folder)!r} has no weights (*.safetensors); {advice}")
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
@@ -95,15 +96,24 @@ def fingerprint(folder: Path) -> str:
     return total.hexdigest()
 
 
+def label(model: str, folder: Path) -> str:
+    """A model's name for people: its own where it has one, else its architecture's."""
+    if model == TINY or not Path(model).expanduser().is_dir():
+        return model
+    names = _read_json(folder / "config.json").get("architectures")
+    return str(names[0]) if names else folder.name
+
+
 def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - the library's tokenizers are untyped
     """The tokenizer of a model folder.
 
     Raises:
         ModelError: it cannot be read.
     """
+    opener = _tokenizer_class(folder)
     try:
         with quiet():
-            return _tokenizer_class(folder).from_pretrained(str(folder), local_files_only=True)
+            return opener.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:
         raise ModelError(
             f"the tokenizer in {str(folder)!r} cannot be read: {_first_line(error)}; "
@@ -118,8 +128,7 @@ def _tokenizer_class(folder: Path) -> Any:  # noqa: ANN401 - as above
     the architecture's usual class, whose splitting rules differ. A folder that declares the
     general class gets it: it follows tokenizer.json to the letter.
     """
-    path = folder / "tokenizer_config.json"
-    declared = json.loads(path.read_text()).get("tokenizer_class") if path.is_file() else None
+    declared = _read_json(folder / "tokenizer_config.json").get("tokenizer_class")
     general = declared in _GENERAL_TOKENIZERS and (folder / "tokenizer.json").is_file()
     return PreTrainedTokenizerFast if general else AutoTokenizer
 
@@ -177,10 +186,22 @@ def stop_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401
     """The tokens that end an answer: the tokenizer's, and those of the generation settings."""
     found = {tokenizer.eos_token_id}
     for name in ("config.json", "generation_config.json"):
-        if (path := folder / name).is_file():
-            ids = json.loads(path.read_text()).get("eos_token_id")
-            found.update(ids if isinstance(ids, list) else [ids])
+        ids = _read_json(folder / name).get("eos_token_id")
+        found.update(ids if isinstance(ids, list) else [ids])
     return frozenset(token for token in found if token is not None)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A settings file of a model folder; empty where it is absent."""
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{str(path)!r} cannot be read ({_first_line(error)}); save the model again with "
+            "save_pretrained"
+        ) from error
 
 
 @contextlib.contextmanager
