@@ -82,6 +82,7 @@ def style(palette: Palette, *, text: bool = True) -> Iterator[None]:
     settings: dict[Any, Any] = {
         "svg.fonttype": "none" if text else "path",
         "font.size": 10.0,
+        "text.parse_math": False,  # a dollar sign in the user's words starts no formula
         "text.color": palette.ink,
         "axes.edgecolor": palette.grid,
         "axes.labelcolor": palette.muted,
@@ -208,7 +209,7 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r'(href="|url\()#', rf"\1#{name}-", text)
     text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
-    text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px var(--sans)", text)
+    text = re.sub(r"font: ((?:\d+ )?[\d.]+px) [^;\"]*", r"font: \1 var(--sans)", text)
     for colour, variable in _STAND_INS.items():
         text = text.replace(colour, f"var(--{variable})")
     opening = f'<svg role="img" aria-label="{escape(description)}" class="figure {name}"'

@@ -29,7 +29,6 @@ def write_picture(data: ReportData, path: Path) -> None:
         figure = best_of_n(data, LIGHT)
         problems = max(curve.problems for curve in data.curves)
         title = f"{data.title}: best of N programs, {problems:,} problems"
-        # Titles are the user's words: a dollar sign in them starts no formula.
-        figure.suptitle(title, x=0.012, ha="left", fontsize=12, parse_math=False)
+        figure.suptitle(title, x=0.012, ha="left", fontsize=12)
         metadata = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(path, dpi=200, facecolor="white", metadata=metadata)

@@ -141,7 +141,7 @@
     return {
       "--mark": mark,
       "--tint": `color-mix(in oklab, ${mark} 45%, var(--card))`,
-      "--wash": `color-mix(in oklab, ${mark} 9%, var(--card))`,
+      "--wash": `color-mix(in oklab, ${mark} 12%, var(--card))`,
     };
   }
 
@@ -152,7 +152,7 @@
   }
 
   const pickers = (problem, i) =>
-    index.selectors.filter((_, selector) => problem[PICKS][selector] === i).join(", ");
+    index.selectors.filter((_, selector) => problem[PICKS][selector] === i).join(" \u00b7 ");
 
   function stepView(step, texts) {
     const value = score(step);
