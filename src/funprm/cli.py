@@ -58,6 +58,13 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="a run's TOML file")
     parser.add_argument("--output", help="run folder, in place of the file's")
     parser.add_argument("--seed", type=int, help="in place of the file's")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other setting, such as generate.n=4; can be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -100,10 +107,11 @@ def _stage(arguments: argparse.Namespace) -> None:
 
 
 def _config(arguments: argparse.Namespace) -> Any:  # noqa: ANN401
-    from funprm.config import load_config
+    from funprm.config import load_config, parse_override
 
     given = {"output": arguments.output, "seed": arguments.seed}
-    return load_config(arguments.config, {k: v for k, v in given.items() if v is not None})
+    given = {key: value for key, value in given.items() if value is not None}
+    return load_config(arguments.config, {**given, **dict(map(parse_override, arguments.set))})
 
 
 def _print_summary(summary: Any, as_json: bool) -> None:  # noqa: ANN401

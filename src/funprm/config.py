@@ -120,7 +120,7 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> RunCo
 
     Args:
         path: the file.
-        overrides: top-level values that replace the file's (`seed`, `output`).
+        overrides: values that replace the file's, by dotted key (`seed`, `policy.model`).
 
     Raises:
         InputError: no such file.
@@ -136,7 +136,36 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> RunCo
         raise InputError(f"cannot read {path}: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-    return parse_config({**tree, **(overrides or {})}, where=str(path))
+    for key, value in (overrides or {}).items():
+        _replace(tree, key, value)
+    return parse_config(tree, where=str(path))
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`key=value` from the command line; a value that is no TOML is a string.
+
+    >>> parse_override("generate.n=4"), parse_override("policy.model=tiny")
+    (('generate.n', 4), ('policy.model', 'tiny'))
+
+    Raises:
+        ConfigError: no `=`.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text!r}: expected key=value, such as generate.n=4")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
+
+
+def _replace(tree: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+    *tables, last = key.split(".")
+    for table in tables:
+        tree = tree.setdefault(table, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {key}: {table!r} is a value, not a table")
+    tree[last] = value
 
 
 def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunConfig:

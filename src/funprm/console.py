@@ -2,7 +2,8 @@
 
 import sys
 import time
-from typing import TextIO
+from types import TracebackType
+from typing import Self, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -19,7 +20,25 @@ PLAIN_INTERVAL = 10.0
 """Seconds between lines of the plain mode."""
 
 
-class BarProgress:
+class _Closing:
+    """Lets progress be used in a `with` statement."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave nothing on the screen that is not a line."""
+
+
+class BarProgress(_Closing):
     """Progress bars, for terminals."""
 
     def __init__(self, console: Console) -> None:
@@ -63,7 +82,7 @@ class BarProgress:
             self._task = None
 
 
-class PlainProgress:
+class PlainProgress(_Closing):
     """One line now and then, for logs and pipes."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -89,9 +108,6 @@ class PlainProgress:
     def finish(self, note: str) -> None:
         """Print what came out."""
         self._print(f"{note}  ({time.monotonic() - self._started:.1f} s)")
-
-    def close(self) -> None:
-        """Nothing to take away."""
 
     def _print(self, text: str) -> None:
         self._stream.write(f"{self._stage:<9} {text}\n")
