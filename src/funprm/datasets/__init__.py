@@ -1,0 +1,1 @@
+"""Problems: LiveCodeBench, BigCodeBench, HumanEval, MBPP, LeetCode, the generated benchmark, own files."""
