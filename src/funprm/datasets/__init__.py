@@ -1,1 +1,1 @@
-"""Problems: LiveCodeBench, BigCodeBench, HumanEval, MBPP, LeetCode, the generated benchmark, own files."""
+"""Problems: public benchmarks, the generated one, and files of your own."""
