@@ -115,7 +115,7 @@ def _config(arguments: argparse.Namespace) -> Any:  # noqa: ANN401
 
 
 def _print_summary(summary: Any, as_json: bool) -> None:  # noqa: ANN401
-    _write(summary.json() if as_json else summary.text(sys.stdout.isatty()))
+    _write(summary.json() if as_json else summary.text())
 
 
 def _steps(arguments: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ from funprm.records import (
     Verdict,
     key_of,
 )
+from funprm.rewards import Tally, tally
 from funprm.store import by_key
 
 
@@ -95,14 +96,14 @@ def execute(run: Run) -> Outcome:
 @stage("reward", after="execute")
 def reward(run: Run) -> Outcome:
     """Count passed and judged completions of every step into `rewards.jsonl`."""
-    counts = rollout_counts(run)
+    tallies = rollout_tallies(run)
     docket = Docket(run)
     generations = run.generations.values()
     run.progress.start("reward", len(generations))
     with run.file("rewards", Reward) as file:
         stored = by_key(file)
         for generation in generations:
-            made = rewards_of(run, docket, counts, generation)
+            made = rewards_of(run, docket, tallies, generation)
             file.append(*(item for item in made if stored.get(item.key) != item))
             run.progress.advance()
     run.forget("rewards")
@@ -114,56 +115,37 @@ def reward(run: Run) -> Outcome:
     )
 
 
-@dataclass
-class Count:
-    """Passed, judged and not judged completions of one prefix."""
-
-    k: int = 0
-    n: int = 0
-    not_judged: int = 0
-
-    def add(self, passed: bool | None) -> None:
-        """Count one completion."""
-        if passed is None:
-            self.not_judged += 1
-        else:
-            self.n += 1
-            self.k += passed
-
-
-def rollout_counts(run: Run) -> dict[str, Count]:
-    """Counts by prefix key."""
+def rollout_tallies(run: Run) -> dict[str, Tally]:
+    """Passed, judged and not judged completions by prefix key."""
     docket = Docket(run)
-    counts: dict[str, Count] = {}
+    outcomes: dict[str, list[bool | None]] = {}
     for rollout in run.rollouts.values():
-        count = counts.setdefault(rollout.prefix, Count())
-        count.add(_passed(docket, run.problems[rollout.problem_id], rollout))
-    return counts
+        passed = _passed(docket, run.problems[rollout.problem_id], rollout)
+        outcomes.setdefault(rollout.prefix, []).append(passed)
+    return {prefix: tally(found) for prefix, found in outcomes.items()}
 
 
 def rewards_of(
-    run: Run, docket: Docket, counts: dict[str, Count], generation: Generation
+    run: Run, docket: Docket, tallies: dict[str, Tally], generation: Generation
 ) -> Iterable[Reward]:
-    """The rewards of one generation's measured steps, from counts by prefix."""
+    """The rewards of one generation's measured steps, from tallies by prefix."""
     problem = run.problems[generation.problem_id]
     ends = run.steps[generation.key].ends
     for step, end in enumerate(ends):
         prefix = prefix_key(problem.problem_id, generation.code[:end])
         final = step == len(ends) - 1
-        if not final and prefix not in counts:
+        if not final and prefix not in tallies:
             continue
-        count = Count() if final else counts[prefix]
-        if final:
-            count.add(_passed(docket, problem, generation))
+        found = tally([_passed(docket, problem, generation)]) if final else tallies[prefix]
         yield Reward(
             key=key_of("reward", generation.key, step),
             generation=generation.key,
             problem_id=problem.problem_id,
             step=step,
             prefix=prefix,
-            k=count.k,
-            n=count.n,
-            not_judged=count.not_judged,
+            k=found.k,
+            n=found.n,
+            not_judged=found.not_judged,
             final=final,
         )
 
