@@ -27,7 +27,7 @@ def find_steps(code: str, *, max_steps: int = 0) -> tuple[tuple[int, ...], tuple
     r"""Where the steps of a program end, and the names of their functions.
 
     >>> find_steps("import sys\n\ndef f():\n    pass\n\nclass A:\n    def g(self): pass\n")
-    ((30, 60), ('f', 'A.g'))
+    ((30, 62), ('f', 'A.g'))
     >>> find_steps("print(1)\n")
     ((9,), ('',))
 

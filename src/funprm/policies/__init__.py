@@ -1,0 +1,1 @@
+"""Policies: what writes and continues programs (`interfaces.Policy`)."""
