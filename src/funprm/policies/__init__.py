@@ -1,0 +1,1 @@
+"""Policies: what writes and continues programs (entry-point group `funprm.policies`)."""
