@@ -1,1 +1,1 @@
-"""Policies: what writes and continues programs (`interfaces.Policy`)."""
+"""Where programs come from: local models, OpenAI-compatible servers, recorded files."""
