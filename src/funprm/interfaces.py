@@ -9,7 +9,7 @@ not (endpoint, concurrency, device): it goes into the records' keys.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from funprm.records import Json, LabelledProgram, Problem, Suite, Verdict
 
@@ -57,10 +57,10 @@ class Policy(Protocol):
 
     batch: int
     """How many requests make one call of `sample`."""
-    whole_batches: bool
+    whole_batches: ClassVar[bool]
     """True: answers may depend on the call's other requests (floating point), so an interrupted
     call is repeated whole. False: only what is missing is asked for (paid answers)."""
-    unanswered_is_final: bool
+    unanswered_is_final: ClassVar[bool]
     """True: a request left without an answer will never get one (recorded programs)."""
 
     def identity(self) -> Mapping[str, Json]:

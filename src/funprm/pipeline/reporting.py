@@ -182,12 +182,17 @@ def _costs(run: Run) -> Iterator[Cost]:
 
 def _reward_points(run: Run, corrected: Mapping[str, dict[str, float]]) -> Iterator[RewardPoint]:
     """Raw and corrected reward of every prefix that the last correcting model moved."""
-    table = next((found for found in reversed(corrected.values()) if found), {})
+    table = _last_table(corrected)
     seen: set[str] = set()
     for item in run.rewards.values():
         if item.n and not item.final and item.prefix in table and item.prefix not in seen:
             seen.add(item.prefix)
             yield RewardPoint(k=item.k, n=item.n, corrected=table[item.prefix])
+
+
+def _last_table(corrected: Mapping[str, dict[str, float]]) -> dict[str, float]:
+    """The corrected rewards of the last model that has some."""
+    return next((found for found in list(corrected.values())[::-1] if found), {})
 
 
 def _training_curves(run: Run) -> Iterator[TrainingCurve]:
@@ -206,7 +211,7 @@ def _training_curves(run: Run) -> Iterator[TrainingCurve]:
 def _problem_views(
     run: Run, pools: Pools, corrected: Mapping[str, dict[str, float]]
 ) -> Iterator[ProblemView]:
-    views = _Views(run, next((found for found in reversed(corrected.values()) if found), {}))
+    views = _Views(run, _last_table(corrected))
     for problem_id, pool in pools.items():
         problem = run.problems[problem_id]
         yield ProblemView(
@@ -251,7 +256,9 @@ class _Views:
         steps = self.run.steps[key]
         code = self.run.generations[key].code
         rewards = self.rewards.get(key, {})
-        for i, (name, text) in enumerate(zip(steps.names, step_texts(code, steps.ends), strict=True)):
+        for i, (name, text) in enumerate(
+            zip(steps.names, step_texts(code, steps.ends), strict=True)
+        ):
             item = rewards.get(i)
             yield FunctionView(
                 text=text,

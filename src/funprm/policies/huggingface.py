@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -36,6 +36,9 @@ class HuggingFacePolicy:
         ConfigError: a setting is out of range.
         ModelError: the model cannot be found or lacks a file.
     """
+
+    whole_batches: ClassVar[bool] = True
+    unanswered_is_final: ClassVar[bool] = False
 
     model: str = models.TINY
     """`tiny` (the shipped model), a folder with safetensors, or a hub name."""

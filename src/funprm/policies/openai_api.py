@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import httpx
 
@@ -44,6 +44,9 @@ class OpenAIPolicy:
     Raises:
         ConfigError: a setting is out of range, or two contradict each other.
     """
+
+    whole_batches: ClassVar[bool] = False
+    unanswered_is_final: ClassVar[bool] = False
 
     model: str
     base_url: str = "https://api.openai.com/v1"

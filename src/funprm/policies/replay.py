@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -34,6 +34,9 @@ class ReplayPolicy:
     Raises:
         ConfigError: there is no such file, or a setting is out of range.
     """
+
+    whole_batches: ClassVar[bool] = False
+    unanswered_is_final: ClassVar[bool] = True
 
     path: str
     """JSON lines, one program a line; `.gz` files are decompressed."""
