@@ -103,7 +103,7 @@ def test_the_bare_statement_is_what_the_reward_model_reads() -> None:
 def test_an_unknown_style_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="'chain_of_functions'.*mean 'chain_of_function'"):
         build_prompt(problem(), "chain_of_functions")
-    with pytest.raises(ConfigError, match="expected one of"):
+    with pytest.raises(ConfigError, match="known are: chain_of_function, plain"):
         answer_prefix("zzz", "x")
     with pytest.raises(ConfigError):
         prompt_identity("")

@@ -5,14 +5,13 @@ Three styles: `chain_of_function` asks for a program made of documented function
 for small language models that continue it. `prompt_identity` changes whenever a prompt does.
 """
 
-import difflib
 import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from funprm.errors import ConfigError
+from funprm.errors import ConfigError, nearest
 from funprm.records import Problem, Suite, key_of
 
 STYLES = ("chain_of_function", "plain", "statement")
@@ -242,9 +241,7 @@ def extract_code(text: str) -> str:
 def _check_style(style: str) -> None:
     if style in STYLES:
         return
-    nearest = difflib.get_close_matches(style, STYLES, n=1, cutoff=0.4)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise ConfigError(f"unknown prompt style {style!r}: expected one of {', '.join(STYLES)}{hint}")
+    raise ConfigError(f"unknown prompt style {style!r}: {nearest(style, STYLES)}")
 
 
 def _form(problem: Problem) -> tuple[_Form, str]:

@@ -70,7 +70,8 @@ class Script:
     """What the server does; fields may be changed while it runs."""
 
     answer: Callable[[Mapping[str, Json], int], Json] = program
-    """The text, or a dict with the fields of the choice, from the body and the choice's number."""
+    """From the body and the choice's number: the text, or a dict with the choice's fields, and
+    `usage` where it is to be told."""
     fault: Callable[[str, int], Fault] = lambda call, attempt: ""
     """From the call's name and the number of its attempt, from 0."""
     rule: Callable[[str, Mapping[str, Json]], None] = lambda path, body: None
@@ -237,7 +238,9 @@ class _Handler(BaseHTTPRequestHandler):
         script = self.server_state.script
         count = min(int(body.get("n", 1)), script.choices)
         choices = [self._choice(script.answer(body, index), index) for index in range(count)]
-        counts = {"prompt_tokens": 10, "completion_tokens": 5 * count}
+        counts = Counter({"prompt_tokens": 10, "completion_tokens": 5 * count})
+        if any("usage" in choice for choice in choices):
+            counts = sum((Counter(choice.pop("usage")) for choice in choices), Counter())
         answer = {"id": "x", "object": "chat.completion", "model": body["model"]}
         usage = {"usage": counts} if script.usage else {}
         return {**answer, "choices": choices, **usage, **script.extra}

@@ -244,7 +244,8 @@ def test_the_largest_uniform_chooses_a_possible_token() -> None:
 
 
 def test_broken_weights_are_reported(qwen: PreTrainedModel) -> None:
-    weight = qwen.get_output_embeddings().weight.data
+    library: Any = qwen
+    weight = library.lm_head.weight.data
     before = weight.clone()
     weight[3] = torch.nan
     try:

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import socket
 import traceback
+from dataclasses import replace
 
 import pytest
 
@@ -156,6 +157,23 @@ def test_final_failures_of_one_request_are_samples(choice: object, finish: str) 
     stats = tested.stats()
     counted = {"refused": stats.refusals, "empty": stats.empty, "length": stats.cut_off}
     assert counted.get(finish, 1) == 1
+
+
+def test_a_refused_continuation_says_nothing_about_the_prefix() -> None:
+    choice = {"message": {"content": "", "refusal": "No."}}
+    with serve(Script(answer=lambda body, index: choice)) as server:
+        tested = policy(server.url, continuation="prefill")
+        (sample,) = tested.sample(requests(1, prefix="x = 1\n"))
+    assert (sample.finish, sample.kept) == ("refused", False)
+
+
+def test_text_that_is_no_unicode_travels_both_ways() -> None:
+    (wanted,) = requests(1)
+    odd = replace(wanted, problem=replace(wanted.problem, statement="a \ud800 b"))
+    with serve(Script(answer=lambda body, index: "x = '\ud800'")) as server:
+        (sample,) = policy(server.url).sample([odd])
+    assert "a \ud800 b" in server.bodies[0]["messages"][0]["content"]
+    assert sample.code == "x = '?'"
 
 
 def test_a_content_filter_that_refuses_the_prompt() -> None:

@@ -13,7 +13,12 @@ from typing import Any
 
 import huggingface_hub
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import logging as transformers_logging
 
 from funprm.errors import ConfigError, ModelError
@@ -25,6 +30,7 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 _library: Any = transformers_logging  # untyped
+_GENERAL_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -97,12 +103,25 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - the library's tokeniz
     """
     try:
         with quiet():
-            return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            return _tokenizer_class(folder).from_pretrained(str(folder), local_files_only=True)
     except Exception as error:
         raise ModelError(
             f"the tokenizer in {str(folder)!r} cannot be read: {_first_line(error)}; "
             "save it again with save_pretrained"
         ) from error
+
+
+def _tokenizer_class(folder: Path) -> Any:  # noqa: ANN401 - as above
+    """The class to open a tokenizer with.
+
+    For some architectures (Qwen2 among them) `AutoTokenizer` overrules what a folder declares by
+    the architecture's usual class, whose splitting rules differ. A folder that declares the
+    general class gets it: it follows tokenizer.json to the letter.
+    """
+    path = folder / "tokenizer_config.json"
+    declared = json.loads(path.read_text()).get("tokenizer_class") if path.is_file() else None
+    general = declared in _GENERAL_TOKENIZERS and (folder / "tokenizer.json").is_file()
+    return PreTrainedTokenizerFast if general else AutoTokenizer
 
 
 def load_model(folder: Path, device: str = "auto", dtype: str = "auto") -> PreTrainedModel:

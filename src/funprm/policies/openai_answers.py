@@ -56,6 +56,7 @@ def read_replies(answer: Mapping[str, Json], wanted: int) -> list[Reply]:
 def read_sample(request: Request, reply: Reply, way: Way, seconds: float, prices: Prices) -> Sample:
     """A reply as the answer to a request, its prefix checked."""
     program = read_program(reply.text, request.prefix, way)
+    refused_rest = reply.refused and bool(request.prefix)  # it says nothing about the prefix
     written = reply.text if request.prefix else program.code
     finish: Literal["stop", "length", "empty", "refused"] = "stop" if written.strip() else "empty"
     if reply.cut_off:
@@ -67,7 +68,7 @@ def read_sample(request: Request, reply: Reply, way: Way, seconds: float, prices
         code=program.code,
         text="" if reply.text == program.code else reply.text,
         finish=finish,
-        kept=program.kept,
+        kept=program.kept and not refused_rest,
         prompt_tokens=reply.prompt_tokens,
         completion_tokens=reply.completion_tokens,
         logprob=reply.logprob,
@@ -89,9 +90,13 @@ def _usage(answer: Mapping[str, Json]) -> tuple[int, int]:
     usage = answer.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     prompt, completion, total = (
-        int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+        _count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
     )
     return prompt, max(completion, total - prompt)
+
+
+def _count(number: Json) -> int:
+    return number if isinstance(number, int) and number > 0 else 0
 
 
 def _text(choice: Mapping[str, Json]) -> str:
@@ -104,7 +109,7 @@ def _text(choice: Mapping[str, Json]) -> str:
     text = content if isinstance(content, str) else ""
     if text.lstrip().startswith("<think>") and "</think>" not in text:
         return ""  # cut off while it was reasoning
-    return text
+    return text.encode(errors="replace").decode()  # no half of a surrogate pair can be stored
 
 
 def _refused(choice: Mapping[str, Json]) -> bool:

@@ -17,13 +17,13 @@ import httpx
 from funprm.errors import ConfigError
 from funprm.interfaces import Request, Sample
 from funprm.policies.openai_calls import Dialect, Endpoint, Form, Service
-from funprm.policies.openai_continuation import Way
+from funprm.policies.openai_continuation import INSTRUCTION, Way
 from funprm.policies.openai_session import Session
 from funprm.policies.openai_stream import Stream
 from funprm.policies.openai_transport import Transport
 from funprm.policies.openai_usage import Budget, Prices, Statistics
 from funprm.prompts import prompt_identity
-from funprm.records import Json
+from funprm.records import Json, key_of
 
 _OWN_FIELDS = frozenset({"model", "messages", "prompt", "n", "stream", "seed"})
 """What `extra_body` must leave to the policy."""
@@ -65,7 +65,8 @@ class OpenAIPolicy:
     reasoning_effort: str = ""
     """As the server names it; empty: not sent."""
     n_per_request: int = 1
-    """Answers to the same prompt that one call asks for, where the server gives several."""
+    """Answers to the same prompt that one call asks for, where the server gives several; such
+    calls carry no seed, since a server might give them all the same answer."""
     concurrency: int = 32
     batch: int = 256
     timeout: float = 600.0
@@ -115,6 +116,7 @@ class OpenAIPolicy:
             "prompt": prompt_identity(self.prompt),
             "sampling": self._sampling(),
             "continuation": self.continuation,
+            "instruction": key_of(INSTRUCTION),
             "extra_body": self.extra_body,
         }
 
@@ -185,7 +187,7 @@ def _check(policy: OpenAIPolicy) -> None:
     if taken := sorted(_OWN_FIELDS & policy.extra_body.keys()):
         raise ConfigError(f"extra_body must not set {', '.join(taken)}: the policy does")
     try:
-        json.dumps(policy.extra_body)
+        json.dumps(policy.extra_body, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"extra_body cannot be written as JSON: {error}") from None
 

@@ -26,6 +26,7 @@ _ADAPTABLE: dict[str, str | None] = {
     "n": None,
     "seed": None,
     "logprobs": None,
+    "stop": None,
 }
 """Parameters that a server may refuse, with their other name; None: it can do without."""
 
@@ -68,20 +69,20 @@ class Form:
         endpoint = self._endpoint(first.prefix, way)
         body: dict[str, Json] = {"model": self.model, **self._question(first, endpoint, way)}
         body |= self.sampling
-        body["seed"] = first.seed % _SEEDS
         if len(requests) > 1:
             body["n"] = len(requests)
+        else:
+            body["seed"] = first.seed % _SEEDS
         if self.logprobs:
             body["logprobs"] = True if endpoint == "chat" else 1
         body |= self.extra_body
         name = key_of("openai_api", [request.key for request in requests])
         return Call(path=PATHS[endpoint], body=body, name=name)
 
-    def most_tokens(self, requests: Sequence[Request]) -> tuple[int, int]:
+    def most_tokens(self, call: Call) -> tuple[int, int]:
         """About the most that one answer can take: prompt and completion tokens."""
-        first = requests[0]
-        characters = len(build_prompt(first.problem, self.style)) + len(first.prefix)
-        return characters // _CHARACTERS_PER_TOKEN, int(self.sampling["max_tokens"])
+        question = str(call.body.get("messages") or call.body.get("prompt"))
+        return len(question) // _CHARACTERS_PER_TOKEN, int(self.sampling["max_tokens"])
 
     def _endpoint(self, prefix: str, way: Way) -> Endpoint:
         return "completions" if prefix and way == "completions" else self.endpoint

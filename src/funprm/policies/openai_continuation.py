@@ -18,7 +18,7 @@ Way = Literal["prefill", "completions", "instruction"]
 PREFILL: dict[str, Json] = {"continue_final_message": True, "add_generation_prompt": False}
 """What makes a server continue the final message instead of starting a new one."""
 
-_INSTRUCTION = """
+INSTRUCTION = """
 
 # Beginning of the program
 
@@ -28,6 +28,7 @@ what follows it. The answer holds the complete program: this beginning, then the
 ```python
 {prefix}
 ```"""
+"""What follows the prompt where a prefix is to be kept by instruction."""
 
 _FENCE = re.compile(r"^ {0,3}```(.*)$", re.MULTILINE)
 
@@ -43,7 +44,7 @@ class Program:
 
 def instruct(prompt: str, prefix: str) -> str:
     """The prompt that shows a prefix and asks to keep it."""
-    return prompt + _INSTRUCTION.format(prefix=prefix.rstrip("\n"))
+    return prompt + INSTRUCTION.format(prefix=prefix.rstrip("\n"))
 
 
 def read_program(text: str, prefix: str, way: Way) -> Program:

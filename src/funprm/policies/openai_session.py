@@ -36,6 +36,7 @@ class Session:
         self._groups: asyncio.Queue[Sequence[Request]] = asyncio.Queue()
         self._error: PolicyError | None = None
         self._answered = 0
+        """Calls, not requests; so is the next."""
         self._failed = 0
         self._reason = ""
         self._way: Way = "instruction"
@@ -79,7 +80,7 @@ class Session:
 
     async def _answer(self, group: Sequence[Request]) -> None:
         call = self._service.form.call(group, self._way)
-        tokens = self._service.form.most_tokens(group)
+        tokens = self._service.form.most_tokens(call)
         await self._budget.admit(len(group), sum(tokens), self._service.prices.cost(*tokens))
         try:
             if self._error is None:
@@ -92,6 +93,7 @@ class Session:
             await self._budget.release(len(group))
 
     def _receive(self, group: Sequence[Request], answer: Answer) -> None:
+        self._answered += 1
         replies = read_replies(answer.body, len(group))
         for request, reply in zip(group, replies, strict=False):
             prices = self._service.prices
@@ -104,12 +106,12 @@ class Session:
             self._stop(PolicyError(f"{url} reports no usage, so that no budget can be kept"))
 
     def _deliver(self, sample: Sample) -> None:
-        self._answered += 1
         self._service.statistics.count(sample)
         self._emit(sample)
 
     async def _reject(self, group: Sequence[Request], error: RejectedError) -> None:
         if concerns_content(error):
+            self._answered += 1
             for request in group:
                 kept = not request.prefix
                 self._deliver(Sample(key=request.key, code="", finish="refused", kept=kept))
@@ -123,7 +125,7 @@ class Session:
         if self._error is not None:
             return  # it was not sent, or not repeated, because all stops
         self._service.statistics.failed += len(group)
-        self._failed += len(group)
+        self._failed += 1
         self._reason = reason
         if self._failed >= _FAILURES_TO_STOP and self._failed > self._answered:
             self._stop(self._too_many_failures())
@@ -131,7 +133,7 @@ class Session:
     def _too_many_failures(self) -> PolicyError:
         asked = self._failed + self._answered
         return PolicyError(
-            f"{self._transport.base_url} left {self._failed} of {asked} requests unanswered, "
+            f"{self._transport.base_url} left {self._failed} of {asked} calls unanswered, "
             f"the last one with: {self._reason}; check the policy's settings, or run again later"
         )
 

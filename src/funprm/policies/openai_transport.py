@@ -12,6 +12,7 @@ the same `Idempotency-Key`, which servers that know it use to charge once.
 import asyncio
 import email.utils
 import functools
+import json
 import os
 import random
 import re
@@ -186,7 +187,8 @@ class Transport:
 
     def _check(self, fault: _Fault, faults: int, limited: int, refused: int) -> None:
         """Raise where another attempt is useless."""
-        if refused >= UNREACHABLE_AFTER and not self._reached:
+        never_reached = not (self._reached or self.statistics.answers)
+        if refused >= UNREACHABLE_AFTER and never_reached:
             raise PolicyError(
                 f"no connection to {self.base_url} ({fault}): check base_url and that the "
                 "server runs"
@@ -213,23 +215,21 @@ class Transport:
     async def _attempt(self, path: str, body: Mapping[str, Json], call: str) -> Answer:
         self.statistics.requests += 1
         started = time.monotonic()
+        content = json.dumps(body).encode("ascii")  # half a surrogate pair is no UTF-8
+        headers = {"Content-Type": "application/json", "Idempotency-Key": call}
         try:
             async with asyncio.timeout(self._timeout), self._client() as client:
-                response = await client.post(
-                    self.base_url + path, json=body, headers={"Idempotency-Key": call}
-                )
+                response = await client.post(self.base_url + path, content=content, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise _NoConnection(_line(error)) from None
         except (httpx.TimeoutException, TimeoutError):
             raise _Fault(f"no answer in {self._timeout:g} s") from None
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise PolicyError(f"base_url {self.base_url!r} cannot be used: {error}") from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _Fault(_line(error)) from None
         self._reached = True
         if not response.is_success:
             raise self._refusal(response)
-        return Answer(_read(response), time.monotonic() - started)
+        return Answer(self._read(response), time.monotonic() - started)
 
     def _refusal(self, response: httpx.Response) -> RejectedError | _Fault:
         """What a status that is not 2xx means."""
@@ -242,6 +242,17 @@ class Transport:
             self.statistics.rate_limited += 1
             self._not_before = max(self._not_before, time.monotonic() + (wait or 0.0))
         return _Fault(str(error), limited=limited, wait=wait)
+
+    def _read(self, response: httpx.Response) -> dict[str, Json]:
+        """The answer of a successful response, if it is a complete one."""
+        try:
+            answer = response.json()
+        except ValueError:
+            raise _Fault("the server's answer is not JSON") from None
+        choices = answer.get("choices") if isinstance(answer, dict) else None
+        if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+            return dict(answer)
+        raise _Fault(f"the server's answer has no choices: {self._scrub(answer)}")
 
     def _rejection(self, response: httpx.Response) -> RejectedError:
         try:
@@ -305,18 +316,6 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 def _tls() -> ssl.SSLContext:
     """Made once: reading the certificates takes longer than a call."""
     return httpx.create_ssl_context()
-
-
-def _read(response: httpx.Response) -> dict[str, Json]:
-    """The answer of a successful response, if it is a complete one."""
-    try:
-        answer = response.json()
-    except ValueError:
-        raise _Fault("the server's answer is not JSON") from None
-    choices = answer.get("choices") if isinstance(answer, dict) else None
-    if not (isinstance(choices, list) and choices and isinstance(choices[0], dict)):
-        raise _Fault("the server's answer has no choices")
-    return dict(answer)
 
 
 def _line(error: Exception) -> str:
