@@ -26,8 +26,8 @@ from funprm.report.data import (
 )
 from funprm.report.html import write_report
 from funprm.report.picture import write_picture
-from funprm.report.table import Outcomes, Table, compare, curve
-from funprm.report.text import table_text
+from funprm.report.table import Table, compare, curve, outcomes
+from funprm.report.text import render
 from funprm.selection import Candidate, Selector
 from funprm.steps import step_texts
 from funprm.store import write_atomically
@@ -61,7 +61,7 @@ def report(run: Run) -> Outcome:
     folder = run.folder.path
     text = msgspec.json.format(msgspec.json.encode(summary(data)), indent=1)
     write_atomically(folder / "summary.json", text + b"\n")
-    write_atomically(folder / "table.txt", table_text(data).encode())
+    write_atomically(folder / "table.txt", render(data, plain=True).encode())
     write_picture(data, folder / "curves.png")
     write_report(data, folder / "report.html")
     facts = {row.selector: row.accuracy.estimate for row in data.table}
@@ -89,25 +89,26 @@ def report_data(run: Run, pools: Pools, chosen: Sequence[Selector]) -> ReportDat
 
 
 def _table(run: Run, pools: Pools, chosen: Sequence[Selector]) -> Table:
-    outcomes = [
-        Outcomes(
-            selector=selector.name,
-            n=run.config.generate.n,
-            solved=tuple(
-                run.selections[choice_key(run, selector.name, pool)].passed
-                for pool in pools.values()
-            ),
-            uninformed=sum(not selector.informed(pool) for pool in pools.values()),
-        )
+    results = [
+        outcomes(selector, list(pools.values()), _choices(run, selector, pools))
         for selector in chosen
     ]
     return compare(
-        outcomes,
+        results,
         [run.problems[problem_id].difficulty for problem_id in pools],
         baseline=run.config.select.baseline,
         resamples=run.config.select.bootstrap,
         seed=run.config.seed,
     )
+
+
+def _choices(run: Run, selector: Selector, pools: Pools) -> list[int]:
+    """The position of the stored choice in every pool."""
+    chosen = []
+    for pool in pools.values():
+        key = run.selections[choice_key(run, selector.name, pool)].generation
+        chosen.append(next(i for i, c in enumerate(pool) if c.generation == key))
+    return chosen
 
 
 def _curves(run: Run, pools: Pools, chosen: Sequence[Selector]) -> Iterator[Curve]:
