@@ -1,7 +1,15 @@
 """A run's settings: TOML to frozen dataclasses. A key here is a constructor argument."""
 
-from dataclasses import dataclass
-from typing import Literal
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+import msgspec
+
+from funprm.errors import ConfigError, InputError, nearest
+from funprm.records import Split
 
 Mode = Literal["orm", "none", "joint", "table", "reweight", "table+reweight"]
 
@@ -43,3 +51,152 @@ class TrainConfig:
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     device: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentConfig:
+    """A component by its registered name; all other keys are its constructor's arguments."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateConfig:
+    """How many programs are sampled per problem."""
+
+    n: int = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutConfig:
+    """How prefixes are completed (method.md: k of K completions pass)."""
+
+    k: int = 8
+    """Completions per prefix; 0: no rollouts, only complete programs are labelled."""
+    splits: tuple[Split, ...] = ("train",)
+    max_steps: int = 12
+    """Programs with more steps have their shortest neighbours merged; 0: no cap."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectConfig:
+    """Which selectors are compared, and how step scores are aggregated."""
+
+    selectors: tuple[str, ...] = ()
+    """Empty: all that the run's data allow."""
+    aggregator: str = "mean"
+    """Step scores to one number; a model of mode `orm` always uses `last`."""
+    baseline: str = "random"
+    """The selector that differences and McNemar's test refer to."""
+    bootstrap: int = 10_000
+    """Resamples of problems behind every interval."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run: from problems to a report."""
+
+    output: str
+    """The run folder."""
+    dataset: ComponentConfig
+    policy: ComponentConfig
+    title: str = "FunPRM run"
+    seed: int = 0
+    completer: ComponentConfig | None = None
+    """Policy that completes prefixes; default: `policy`."""
+    executor: ComponentConfig = field(default_factory=lambda: ComponentConfig(name="local"))
+    generate: GenerateConfig = field(default_factory=GenerateConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    models: Mapping[str, TrainConfig] = field(default_factory=dict)
+    """Reward models to train, by name; empty: none."""
+    select: SelectConfig = field(default_factory=SelectConfig)
+
+
+def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> RunConfig:
+    """Read a run's TOML file.
+
+    `[train]` holds defaults for every table of `[models]`.
+
+    Args:
+        path: the file.
+        overrides: values that replace the file's, by dotted key (`seed`, `policy.model`).
+
+    Raises:
+        InputError: no such file.
+        ConfigError: not TOML, an unknown key (names the nearest), or a value of the wrong type.
+    """
+    try:
+        tree = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(
+            f"no configuration file at {path}: give the path of a TOML file"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    for key, value in (overrides or {}).items():
+        _replace(tree, key, value)
+    return parse_config(tree, where=str(path))
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`key=value` from the command line; a value that is no TOML is a string.
+
+    >>> parse_override("generate.n=4"), parse_override("policy.model=tiny")
+    (('generate.n', 4), ('policy.model', 'tiny'))
+
+    Raises:
+        ConfigError: no `=`.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text!r}: expected key=value, such as generate.n=4")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
+
+
+def _replace(tree: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+    *tables, last = key.split(".")
+    for table in tables:
+        tree = tree.setdefault(table, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {key}: {table!r} is a value, not a table")
+    tree[last] = value
+
+
+def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunConfig:
+    """A parsed TOML tree as `RunConfig`; errors as in `load_config`."""
+    tree = dict(tree)
+    defaults = tree.pop("train", {})
+    if "models" in tree:
+        tree["models"] = {name: {**defaults, **model} for name, model in tree["models"].items()}
+    for part in ("dataset", "policy", "completer", "executor"):
+        if isinstance(tree.get(part), dict):
+            options = dict(tree[part])
+            tree[part] = {"name": options.pop("name", ""), "options": options}
+    _check_keys(tree, RunConfig, where, "")
+    try:
+        return msgspec.convert(tree, RunConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {str(error).replace('$.', '')}") from error
+
+
+def _check_keys(tree: Mapping[str, Any], kind: type[Any], where: str, prefix: str) -> None:
+    """Refuse unknown keys: msgspec ignores them for dataclasses."""
+    known = {item.name for item in fields(kind)}
+    hints = get_type_hints(kind)
+    for key, value in tree.items():
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {prefix + key!r}: {nearest(key, known)}")
+        if not isinstance(value, dict) or key == "options":
+            continue
+        inner = [hint for hint in (hints[key], *get_args(hints[key])) if is_dataclass(hint)]
+        if key == "models":
+            for name, model in value.items():
+                _check_keys(model, TrainConfig, where, f"models.{name}.")
+        elif inner and isinstance(inner[0], type):
+            _check_keys(value, inner[0], where, f"{prefix}{key}.")

@@ -14,6 +14,9 @@ FunprmError                the command line prints its one line and exits with 2
 A message says what was got, what was expected, and what to do.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class FunprmError(Exception):
     """Base of all errors raised on purpose; its text is one line for the user."""
@@ -53,3 +56,14 @@ class ExecutorError(FunprmError):
 
 class TrainingError(FunprmError):
     """Training cannot go on."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: the nearest known name, or all of them.
+
+    >>> nearest("temprature", ["temperature", "top_p"])
+    "did you mean 'temperature'?"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(names)}"

@@ -9,7 +9,7 @@ not (endpoint, concurrency, device): it goes into the records' keys.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from funprm.records import Json, LabelledProgram, Problem, Suite, Verdict
 
@@ -56,7 +56,12 @@ class Policy(Protocol):
     """Writes and continues programs. Entry-point group `funprm.policies`."""
 
     batch: int
-    """How many requests make one call of `sample`; a call's results may depend on its requests."""
+    """How many requests make one call of `sample`."""
+    whole_batches: ClassVar[bool]
+    """True: answers may depend on the call's other requests (floating point), so an interrupted
+    call is repeated whole. False: only what is missing is asked for (paid answers)."""
+    unanswered_is_final: ClassVar[bool]
+    """True: a request left without an answer will never get one (recorded programs)."""
 
     def identity(self) -> Mapping[str, Json]:
         """What determines the answers."""
@@ -106,4 +111,20 @@ class Scorer(Protocol):
 
     def score(self, programs: Sequence[LabelledProgram]) -> Iterator[tuple[float, ...]]:
         """Step scores in [0, 1] per program, in order; empty where it does not fit."""
+        ...
+
+
+class Progress(Protocol):
+    """Where long work shows how far it is."""
+
+    def start(self, stage: str, total: int, done: int = 0) -> None:
+        """A stage of `total` units begins; `done` of them were stored before."""
+        ...
+
+    def advance(self, count: int = 1) -> None:
+        """`count` more units are done."""
+        ...
+
+    def finish(self, note: str) -> None:
+        """The stage is complete; `note` says what came out."""
         ...

@@ -1,0 +1,122 @@
+"""What a person sees while work goes on: bars on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+PLAIN_INTERVAL = 10.0
+"""Seconds between lines of the plain mode."""
+
+
+class _Closing:
+    """Lets progress be used in a `with` statement."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave nothing on the screen that is not a line."""
+
+
+class BarProgress(_Closing):
+    """Progress bars, for terminals."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("{task.description:<9}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._stage = ""
+        self._started = 0.0
+
+    def start(self, stage: str, total: int, done: int = 0) -> None:
+        """Show a bar."""
+        self.close()
+        self._stage, self._started = stage, time.monotonic()
+        self._task = self._bars.add_task(stage, total=total or None, completed=done)
+        self._bars.start()
+
+    def advance(self, count: int = 1) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            self._bars.advance(self._task, count)
+
+    def finish(self, note: str) -> None:
+        """Replace the bar by a line."""
+        self.close()
+        seconds = time.monotonic() - self._started
+        self._console.print(f"{self._stage:<9} {note}  [dim]{seconds:.1f} s[/dim]", highlight=False)
+
+    def close(self) -> None:
+        """Take the bar away, also after an interruption."""
+        self._bars.stop()
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+
+
+class PlainProgress(_Closing):
+    """One line now and then, for logs and pipes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._stage = ""
+        self._total = self._done = 0
+        self._started = self._shown = 0.0
+
+    def start(self, stage: str, total: int, done: int = 0) -> None:
+        """Begin a stage."""
+        self._stage, self._total, self._done = stage, total, done
+        self._started = self._shown = time.monotonic()
+
+    def advance(self, count: int = 1) -> None:
+        """Print a line if the last one is old."""
+        self._done += count
+        now = time.monotonic()
+        if now - self._shown >= PLAIN_INTERVAL:
+            self._shown = now
+            of = f"/{self._total}" if self._total else ""
+            self._print(f"{self._done}{of} after {now - self._started:.0f} s")
+
+    def finish(self, note: str) -> None:
+        """Print what came out."""
+        self._print(f"{note}  ({time.monotonic() - self._started:.1f} s)")
+
+    def _print(self, text: str) -> None:
+        self._stream.write(f"{self._stage:<9} {text}\n")
+        self._stream.flush()
+
+
+def progress_for(stream: TextIO | None = None) -> BarProgress | PlainProgress:
+    """Bars where the stream (default: standard error) is a terminal, else plain lines."""
+    stream = stream or sys.stderr
+    if stream.isatty():
+        return BarProgress(Console(file=stream))
+    return PlainProgress(stream)

@@ -1,0 +1,1 @@
+"""Problems: public benchmarks, the generated one, and files of your own."""

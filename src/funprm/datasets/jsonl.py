@@ -1,0 +1,154 @@
+"""Problems of your own, one JSON object per line; `docs/data.md` describes the fields."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from funprm.datasets.rows import data_files, read_rows, with_key
+from funprm.datasets.split import Fractions, assign, check_split, require_some
+from funprm.errors import DataError, RecordError, nearest
+from funprm.records import Case, Difficulty, Json, Problem, Split, Suite, SuiteKind
+
+
+class _Test(msgspec.Struct, forbid_unknown_fields=True):
+    input: Json
+    output: Json
+    public: bool = False
+
+
+class _Row(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    statement: str
+    tests: list[_Test] = []
+    check: str = ""
+    unittest: str = ""
+    entry_point: str = ""
+    starter_code: str = ""
+    prelude: str = ""
+    probes: list[Json] = []
+    reference: str | None = None
+    split: Split | None = None
+    difficulty: Difficulty = ""
+    date: str = ""
+    platform: str = ""
+    seconds: float = 6.0
+    memory_mb: int = 1024
+
+
+_FIELDS = {*_Row.__struct_fields__, *_Test.__struct_fields__}
+_DECODER = msgspec.json.Decoder(_Row)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JsonlDataset:
+    """Problems from files of JSON lines in this package's own format."""
+
+    path: str
+    """A file, plain or gzipped, or a folder of them (`*.jsonl`, `*.jsonl.gz`)."""
+    split: Split | Fractions = "test"
+    """Of the problems that name no split themselves: one for all, or fractions by problem."""
+
+    def __post_init__(self) -> None:
+        check_split(self.split)
+
+    def load(self) -> Iterator[Problem]:
+        """The problems, in the files' order.
+
+        Raises:
+            InputError: no such file.
+            RecordError: a line that is no JSON, or has a field that is unknown, missing or of
+                the wrong type.
+            DataError: a problem without tests, or with tests of two kinds; no problem at all.
+        """
+        count = 0
+        source = "expected problems as JSON lines, one object per line"
+        for file in data_files(self.path, ["*.jsonl*"], source):
+            for where, raw in read_rows(file, msgspec.Raw):
+                yield self._problem(_row(raw, where), where)
+                count += 1
+        require_some(count, f"in {self.path!r}")
+
+    def _problem(self, row: _Row, where: str) -> Problem:
+        where = f"{where}: problem {row.id!r}"
+        kind = _kind(row, where)
+        has_code = kind in ("check", "unittest")
+        cases = [_case(row, test, where) for test in row.tests]
+        public = [c for c, t in zip(cases, row.tests, strict=True) if t.public or has_code]
+        probes = [Case(input=_input(row, value, where)) for value in row.probes]
+        hidden = _suite(row, kind, [] if has_code else cases)
+        asked: SuiteKind = "functional" if row.entry_point else "stdin"
+        return with_key(
+            Problem(
+                key="",
+                problem_id=row.id,
+                statement=row.statement,
+                starter_code=row.starter_code,
+                hidden=replace(hidden, code=row.check or row.unittest),
+                public=_suite(row, asked, public) if public else None,
+                probe=_suite(row, asked, probes) if probes else None,
+                difficulty=row.difficulty,
+                split=row.split or assign(row.id, self.split),
+                reference=row.reference,
+                date=row.date,
+                platform=row.platform,
+            )
+        )
+
+
+def _row(raw: msgspec.Raw, where: str) -> _Row:
+    try:
+        return _DECODER.decode(raw)
+    except msgspec.ValidationError as error:
+        unknown = re.search(r"unknown field `(.*?)`", str(error))
+        hint = f": {nearest(unknown[1], _FIELDS)}" if unknown else ""
+        raise RecordError(f"{where}: {error}{hint}") from error
+
+
+def _kind(row: _Row, where: str) -> SuiteKind:
+    """The kind of the hidden tests."""
+    if row.check and row.unittest:
+        raise DataError(f"{where}: has both `check` and `unittest`: expected one of them")
+    if row.check and not row.entry_point:
+        raise DataError(f"{where}: `check` needs `entry_point`, the function that it is given")
+    if not (row.check or row.unittest or row.tests):
+        raise DataError(f"{where}: has no tests: give `tests`, `check` or `unittest`")
+    if row.check or row.unittest:
+        return "check" if row.check else "unittest"
+    return "functional" if row.entry_point else "stdin"
+
+
+def _suite(row: _Row, kind: SuiteKind, cases: list[Case]) -> Suite:
+    return Suite(
+        kind=kind,
+        cases=tuple(cases),
+        entry_point=row.entry_point,
+        prelude=row.prelude,
+        seconds=row.seconds,
+        memory_mb=row.memory_mb,
+    )
+
+
+def _case(row: _Row, test: _Test, where: str) -> Case:
+    if row.entry_point:
+        return Case(input=_input(row, test.input, where), output=_encoded(test.output))
+    if not isinstance(test.output, str):
+        raise DataError(
+            f"{where}: the output {test.output!r} of a test is no text; without `entry_point` "
+            "programs read and print text"
+        )
+    return Case(input=_input(row, test.input, where), output=test.output)
+
+
+def _input(row: _Row, value: Json, where: str) -> str:
+    if row.entry_point and isinstance(value, list):
+        return "\n".join(_encoded(argument) for argument in value)
+    if isinstance(value, str):
+        return value
+    expected = "a list of arguments" if row.entry_point else "a text (or set `entry_point`)"
+    raise DataError(f"{where}: the input {value!r} of a test: expected {expected}")
+
+
+def _encoded(value: Json) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,176 @@
+"""LeetCode problems with assertions as tests (the fields of LeetCodeDataset, arXiv 2504.14655)."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from funprm.datasets.examples import call_arguments, encode_arguments
+from funprm.datasets.rows import data_files, read_rows, with_key
+from funprm.datasets.split import Fractions, assign, check_split
+from funprm.errors import DataError
+from funprm.records import Case, Difficulty, Problem, Split, Suite
+
+_DIFFICULTIES: dict[str, Difficulty] = {
+    "easy": "easy",
+    "medium": "medium",
+    "meidum": "medium",  # as spelt in the data
+    "hard": "hard",
+}
+_INSTRUCTION = "Please complete the following python code"
+_LINKED = re.compile(r"\b(ListNode|TreeNode|Node)\b")
+
+
+class _Example(msgspec.Struct):
+    input: str
+    output: str
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    difficulty: str = ""
+    lang_code: str = ""
+
+
+class _Row(msgspec.Struct):
+    task_id: str
+    entry_point: str
+    test: str
+    prompt: str = ""
+    """Code that is in scope: imports, list and tree nodes."""
+    completion: str = ""
+    src: str = ""
+    problem_description: str = ""
+    starter_code: str = ""
+    difficulty: str = ""
+    estimated_date: str = ""
+    examples: list[_Example] = []
+    meta: _Meta = _Meta()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeetCodeDataset:
+    """LeetCode problems from a file of JSON lines; the program defines `class Solution`.
+
+    Hidden tests are all assertions. The first examples are public tests and shown in the
+    statement, where it has none.
+    """
+
+    path: str
+    """A file (`leetcode.jsonl`, `LeetCodeDataset*.jsonl`, plain or gzipped), or its folder."""
+    split: Split | Fractions = "test"
+    """One split for all problems, or fractions of them by problem."""
+    shown: int = 1
+    """Number of examples that are public. Some files have no other tests than the examples:
+    showing all would make the public tests the hidden ones."""
+    seconds: float = 6.0
+    """CPU limit of all hidden tests of a problem together, and of each public one."""
+
+    def __post_init__(self) -> None:
+        check_split(self.split)
+
+    def load(self) -> Iterator[Problem]:
+        """The problems, in the file's order.
+
+        Raises:
+            InputError: no such file.
+            RecordError: a line that cannot be read.
+            DataError: a problem without tests.
+        """
+        patterns = ["LeetCodeDataset*.jsonl*", "leetcode*.jsonl*"]
+        source = "get LeetCodeDataset*.jsonl from huggingface.co/datasets/newfacade/LeetCodeDataset"
+        for file in data_files(self.path, patterns, source):
+            for where, row in read_rows(file, _Row):
+                yield self._problem(row, where)
+
+    def _problem(self, row: _Row, where: str) -> Problem:
+        if "def check(" not in row.test:
+            raise DataError(
+                f"{where}: problem {row.task_id!r} has no tests: expected in `test` a function "
+                "check(candidate)"
+            )
+        suite = Suite(
+            kind="check",
+            entry_point=row.entry_point,
+            code=row.test,
+            prelude=row.prompt,
+            seconds=self.seconds,
+        )
+        starter = (row.starter_code or row.meta.lang_code).rstrip() + "\n"
+        shown = row.examples[: self.shown]
+        cases = _cases(shown, starter, row.entry_point.rpartition(".")[2])
+        functional = replace(
+            suite,
+            kind="functional",
+            code="",
+            entry_point=row.entry_point.rpartition(".")[2],
+            cases=cases,
+        )
+        return with_key(
+            Problem(
+                key="",
+                problem_id=row.task_id,
+                statement=_statement(row, shown),
+                starter_code=starter,
+                hidden=suite,
+                public=functional if cases else None,
+                difficulty=_DIFFICULTIES.get((row.difficulty or row.meta.difficulty).lower(), ""),
+                split=assign(row.task_id, self.split),
+                reference=row.completion or None,
+                date=row.estimated_date[:10],
+                platform="leetcode",
+            )
+        )
+
+
+def _statement(row: _Row, shown: list[_Example]) -> str:
+    if row.problem_description:
+        return row.problem_description.strip()
+    statement = row.src.partition(_INSTRUCTION)[0].strip()
+    examples = [f"Input: {example.input}\nOutput: {example.output}" for example in shown]
+    return "\n\n".join([statement, *examples])
+
+
+def _cases(examples: list[_Example], starter: str, method: str) -> tuple[Case, ...]:
+    """Examples as functional cases; none where linked nodes stand behind the lists."""
+    parameters = _parameters(starter, method)
+    if not parameters or _LINKED.search(starter):
+        return ()
+    cases = []
+    for example in examples:
+        arguments = call_arguments(f"f({_python(example.input)})")
+        inputs = None if arguments is None else encode_arguments(arguments, parameters)
+        if inputs is not None and _is_json(example.output):
+            cases.append(Case(input=inputs, output=example.output))
+    return tuple(cases)
+
+
+def _parameters(starter: str, method: str) -> list[str]:
+    try:
+        tree = ast.parse(f"{starter}        pass\n")
+    except SyntaxError:
+        return []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == method:
+            return [argument.arg for argument in node.args.args[1:]]
+    return []
+
+
+def _python(source: str) -> str:
+    """JSON's words as Python's, outside double quotes."""
+    words: dict[str, Any] = {"true": True, "false": False, "null": None}
+    return re.sub(
+        r'"(?:[^"\\]|\\.)*"|\b(?:true|false|null)\b',
+        lambda match: str(words.get(match[0], match[0])),
+        source,
+    )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True

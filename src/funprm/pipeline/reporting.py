@@ -1,0 +1,283 @@
+"""The table, the curves and the report: what a run shows in the end."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from funprm.config import RunConfig
+from funprm.pipeline.judging import Docket
+from funprm.pipeline.run import Outcome, Run, stage
+from funprm.pipeline.selecting import candidates_of, choice_key, selectors_of
+from funprm.pipeline.training import corrected_rewards, model_folder
+from funprm.records import Reward, Score, Selection, Status
+from funprm.report.data import (
+    CandidateView,
+    Cost,
+    Curve,
+    FunctionView,
+    ProblemView,
+    ReportData,
+    RewardPoint,
+    TrainingCurve,
+    summary,
+)
+from funprm.report.html import write_report
+from funprm.report.picture import write_picture
+from funprm.report.table import Table, compare, curve, outcomes
+from funprm.report.text import render
+from funprm.selection import Candidate, Selector
+from funprm.steps import step_texts
+from funprm.store import write_atomically
+
+Pools = Mapping[str, Sequence[Candidate]]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run prints when it is done."""
+
+    folder: Path
+
+    def text(self) -> str:
+        """The table, and where the report is."""
+        table = (self.folder / "table.txt").read_text()
+        return f"{table}\nreport: {self.folder / 'report.html'}"
+
+    def json(self) -> str:
+        """The content of `summary.json`."""
+        return (self.folder / "summary.json").read_text().rstrip()
+
+
+@stage("report", after="select", settings=lambda run: run.config.title)
+def report(run: Run) -> Outcome:
+    """Write `report.html`, `summary.json`, `table.txt` and `curves.png`."""
+    run.progress.start("report", 0)
+    pools = candidates_of(run)
+    chosen = selectors_of(run, pools.values())
+    data = report_data(run, pools, chosen)
+    folder = run.folder.path
+    text = msgspec.json.format(msgspec.json.encode(summary(data)), indent=1)
+    write_atomically(folder / "summary.json", text + b"\n")
+    write_atomically(folder / "table.txt", render(data, plain=True).encode())
+    write_picture(data, folder / "curves.png")
+    write_report(data, folder / "report.html")
+    facts = {row.selector: row.accuracy.estimate for row in data.table}
+    return Outcome(note=str(folder / "report.html"), facts=facts)
+
+
+def report_data(run: Run, pools: Pools, chosen: Sequence[Selector]) -> ReportData:
+    """Everything that the report shows."""
+    table = _table(run, pools, chosen)
+    corrected = {name: corrected_rewards(run, name) for name in run.config.models}
+    return ReportData(
+        title=run.config.title,
+        baseline=run.config.select.baseline,
+        table=table.rows,
+        highlight=_highlight(run.config, chosen),
+        settings=_settings(run.config),
+        splits=_splits(run),
+        costs=tuple(_costs(run)),
+        curves=tuple(_curves(run, pools, chosen)),
+        rewards=tuple(_reward_points(run, corrected)),
+        training=tuple(_training_curves(run)),
+        problems=tuple(_problem_views(run, pools, corrected)),
+        left_out=table.left_out,
+    )
+
+
+def _table(run: Run, pools: Pools, chosen: Sequence[Selector]) -> Table:
+    results = [
+        outcomes(selector, list(pools.values()), _choices(run, selector, pools))
+        for selector in chosen
+    ]
+    return compare(
+        results,
+        [run.problems[problem_id].difficulty for problem_id in pools],
+        baseline=run.config.select.baseline,
+        resamples=run.config.select.bootstrap,
+        seed=run.config.seed,
+    )
+
+
+def _choices(run: Run, selector: Selector, pools: Pools) -> list[int]:
+    """The position of the stored choice in every pool."""
+    chosen = []
+    for pool in pools.values():
+        key = run.selections[choice_key(run, selector.name, pool)].generation
+        chosen.append(next(i for i, c in enumerate(pool) if c.generation == key))
+    return chosen
+
+
+def _curves(run: Run, pools: Pools, chosen: Sequence[Selector]) -> Iterator[Curve]:
+    largest = min(len(pool) for pool in pools.values())
+    sizes = [2**i for i in range(largest.bit_length()) if 2**i <= largest]
+    for selector in chosen:
+        yield curve(
+            selector,
+            list(pools.values()),
+            sizes if sizes[-1] == largest else [*sizes, largest],
+            resamples=run.config.select.bootstrap,
+            seed=run.config.seed,
+        )
+
+
+def _highlight(config: RunConfig, chosen: Sequence[Selector]) -> str:
+    """The last model that corrects its rewards, if there is one."""
+    names = [n for n, m in config.models.items() if m.mode not in ("orm", "none", "joint")]
+    wanted = [f"score:{name}" for name in names]
+    return next((s.name for s in reversed(chosen) if s.name in wanted), "")
+
+
+def _settings(config: RunConfig) -> dict[str, str]:
+    shown = {
+        "data set": config.dataset,
+        "policy": config.policy,
+        "completer": config.completer or config.policy,
+        "executor": config.executor,
+    }
+    parts = {
+        name: " ".join([part.name, *(f"{k}={v}" for k, v in part.options.items())])
+        for name, part in shown.items()
+    }
+    return {
+        **parts,
+        "programs per problem": str(config.generate.n),
+        "completions per prefix": str(config.rollout.k),
+        "aggregator": config.select.aggregator,
+        "models": ", ".join(f"{name} ({m.mode})" for name, m in config.models.items()) or "none",
+        "seed": str(config.seed),
+    }
+
+
+def _splits(run: Run) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for problem in run.problems.values():
+        counts[problem.split] = counts.get(problem.split, 0) + 1
+    return counts
+
+
+_ITEMS = {
+    "generate": "programs",
+    "rollout": "rollouts",
+    "execute": "programs",
+    "train": "",
+    "score": "scores",
+}
+
+
+def _costs(run: Run) -> Iterator[Cost]:
+    for name, items in _ITEMS.items():
+        done = run.require(name)
+        yield Cost(
+            stage=name,
+            items=int(done.facts.get(items, 0)),
+            tokens=int(done.facts.get("completion_tokens", 0))
+            + int(done.facts.get("prompt_tokens", 0)),
+            seconds=done.seconds,
+            money=float(done.facts.get("cost", 0.0)),
+        )
+
+
+def _reward_points(run: Run, corrected: Mapping[str, dict[str, float]]) -> Iterator[RewardPoint]:
+    """Raw and corrected reward of every prefix that the last correcting model moved."""
+    table = _last_table(corrected)
+    seen: set[str] = set()
+    for item in run.rewards.values():
+        if item.n and not item.final and item.prefix in table and item.prefix not in seen:
+            seen.add(item.prefix)
+            yield RewardPoint(k=item.k, n=item.n, corrected=table[item.prefix])
+
+
+def _last_table(corrected: Mapping[str, dict[str, float]]) -> dict[str, float]:
+    """The corrected rewards of the last model that has some."""
+    return next((found for found in list(corrected.values())[::-1] if found), {})
+
+
+def _training_curves(run: Run) -> Iterator[TrainingCurve]:
+    for name in run.config.models:
+        path = model_folder(run, name) / "curves.jsonl"
+        found: dict[str, list[tuple[float, float]]] = {}
+        for line in path.read_text().splitlines() if path.exists() else ():
+            row = json.loads(line)
+            for measure in ("loss", "meta_loss", "best_of_n"):
+                if row.get(measure) is not None:
+                    found.setdefault(measure, []).append((row["epoch"], row[measure]))
+        for measure, points in found.items():
+            yield TrainingCurve(model=name, measure=measure, points=tuple(points))
+
+
+def _problem_views(
+    run: Run, pools: Pools, corrected: Mapping[str, dict[str, float]]
+) -> Iterator[ProblemView]:
+    views = _Views(run, _last_table(corrected))
+    for problem_id, pool in pools.items():
+        problem = run.problems[problem_id]
+        yield ProblemView(
+            problem_id=problem_id,
+            statement=problem.statement,
+            difficulty=problem.difficulty,
+            candidates=tuple(views.candidate(candidate) for candidate in pool),
+        )
+
+
+class _Views:
+    """Candidates as the report's pages show them."""
+
+    def __init__(self, run: Run, corrected: Mapping[str, float]) -> None:
+        self.run = run
+        self.corrected = corrected
+        self.docket = Docket(run)
+        self.scores: dict[str, list[Score]] = {}
+        self.rewards: dict[str, dict[int, Reward]] = {}
+        self.chosen_by: dict[str, list[str]] = {}
+        for score in run.scores.values():
+            self.scores.setdefault(score.generation, []).append(score)
+        for item in run.rewards.values():
+            self.rewards.setdefault(item.generation, {})[item.step] = item
+        for choice in _last_choices(run):
+            self.chosen_by.setdefault(choice.generation, []).append(choice.selector)
+
+    def candidate(self, candidate: Candidate) -> CandidateView:
+        """One candidate with its verdict and functions."""
+        generation = self.run.generations[candidate.generation]
+        suite = self.run.problems[generation.problem_id].hidden
+        verdict = self.docket.verdict(suite, generation.code)
+        return CandidateView(
+            index=candidate.index,
+            verdict=verdict.status if verdict else Status.NOT_JUDGED,
+            detail=verdict.detail if verdict else "",
+            selected_by=tuple(self.chosen_by.get(candidate.generation, ())),
+            functions=tuple(self._functions(candidate.generation)),
+        )
+
+    def _functions(self, key: str) -> Iterator[FunctionView]:
+        steps = self.run.steps[key]
+        code = self.run.generations[key].code
+        rewards = self.rewards.get(key, {})
+        for i, (name, text) in enumerate(
+            zip(steps.names, step_texts(code, steps.ends), strict=True)
+        ):
+            item = rewards.get(i)
+            yield FunctionView(
+                text=text,
+                name=name,
+                scores={s.model: s.scores[i] for s in self.scores.get(key, ()) if s.scores},
+                k=item.k if item else 0,
+                n=item.n if item else 0,
+                corrected=self.corrected.get(item.prefix) if item else None,
+            )
+
+
+def _last_choices(run: Run) -> Iterator[Selection]:
+    """The newest choice per problem and selector: settings of selection may have changed."""
+    newest = {(s.problem_id, s.selector): s for s in run.selections.values()}
+    yield from newest.values()
+
+
+def read_summary(run: Run) -> Summary:
+    """What a finished run prints."""
+    run.require("report")
+    return Summary(run.folder.path)

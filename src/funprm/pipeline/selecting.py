@@ -1,0 +1,139 @@
+"""Best-of-N on the test problems: one choice per problem and selector."""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+import msgspec
+
+from funprm.pipeline.judging import Docket
+from funprm.pipeline.run import Outcome, Run, stage
+from funprm.records import Generation, Problem, Score, Selection, Status, Verdict, key_of
+from funprm.rewards import AGGREGATORS
+from funprm.selection import PUBLIC, Candidate, Selector, parse_selector
+
+
+@stage("select", after="score", settings=lambda run: msgspec.to_builtins(run.config.select))
+def select(run: Run) -> Outcome:
+    """Store every selector's choice for every test problem in `selections.jsonl`."""
+    table = candidates_of(run)
+    chosen = selectors_of(run, table.values())
+    run.progress.start("select", len(table) * len(chosen))
+    made: dict[str, int] = {}
+    with run.file("selections", Selection) as file:
+        stored = {item.key for item in file}
+        for selector in chosen:
+            for problem_id, candidates in table.items():
+                item = _choice(run, selector, problem_id, candidates)
+                made[selector.name] = made.get(selector.name, 0) + (item.passed or 0)
+                if item.key not in stored:
+                    file.append(item)
+                run.progress.advance()
+    run.forget("selections")
+    return Outcome(note=f"{len(chosen)} selectors on {len(table)} problems", facts=dict(made))
+
+
+def choice_key(run: Run, selector: str, candidates: Sequence[Candidate]) -> str:
+    """The key of a selector's choice: the candidates, what is known of them, and the seed."""
+    known = msgspec.to_builtins(candidates)
+    return key_of("selection", 1, selector, known, run.config.select.aggregator, run.config.seed)
+
+
+def _choice(
+    run: Run, selector: Selector, problem_id: str, candidates: Sequence[Candidate]
+) -> Selection:
+    key = choice_key(run, selector.name, candidates)
+    best = candidates[selector(candidates, Random(key))]
+    return Selection(
+        key=key,
+        selector=selector.name,
+        problem_id=problem_id,
+        n=len(candidates),
+        generation=best.generation,
+        passed=best.passed,
+    )
+
+
+def candidates_of(run: Run) -> dict[str, list[Candidate]]:
+    """The candidates of every test problem, with all that selectors may look at."""
+    docket = Docket(run)
+    scores: dict[str, dict[str, Score]] = {}
+    for item in run.scores.values():
+        scores.setdefault(item.generation, {})[item.model] = item
+    table: dict[str, list[Candidate]] = {}
+    for generation in run.of_split("test"):
+        problem = run.problems[generation.problem_id]
+        candidate = _candidate(docket, problem, generation, scores.get(generation.key, {}))
+        table.setdefault(problem.problem_id, []).append(candidate)
+    return table
+
+
+def _candidate(
+    docket: Docket, problem: Problem, generation: Generation, scores: dict[str, Score]
+) -> Candidate:
+    hidden = docket.verdict(problem.hidden, generation.code)
+    probe = docket.verdict(problem.probe, generation.code)
+    return Candidate(
+        generation=generation.key,
+        index=generation.index,
+        code=generation.code,
+        passed=None if hidden is None else hidden.passed,
+        public_passed=_share(docket.verdict(problem.public, generation.code)),
+        outputs=None if probe is None else _outputs(probe),
+        logprob=generation.logprob,
+        completion_tokens=generation.completion_tokens,
+        self_certainty=generation.self_certainty,
+        scores={name: item.scores for name, item in scores.items()},
+    )
+
+
+def _share(verdict: Verdict | None) -> float | None:
+    """Share of the cases passed, in [0, 1]; None where nothing was judged."""
+    if verdict is None or verdict.passed is None:
+        return None
+    if not verdict.results:
+        return float(verdict.passed)
+    return sum(r.status is Status.PASSED for r in verdict.results) / max(1, verdict.total)
+
+
+def _outputs(verdict: Verdict) -> tuple[str, ...]:
+    outputs = [""] * verdict.total
+    for result in verdict.results:
+        if result.status is Status.PASSED:
+            outputs[result.index] = result.digest
+    return tuple(outputs)
+
+
+def selectors_of(run: Run, table: Iterator[list[Candidate]] | object) -> list[Selector]:
+    """The configured selectors, or all that the data allow.
+
+    Raises:
+        ConfigError: a configured selector's name stands for nothing.
+    """
+    names = run.config.select.selectors or tuple(_possible(run, table))
+    return [_selector(run, name) for name in names]
+
+
+def _selector(run: Run, name: str) -> Selector:
+    """A selector by name; outcome models are read at the last step alone."""
+    model = name.removeprefix(f"{PUBLIC}+").removeprefix("score:")
+    config = run.config.models.get(model)
+    last = config is not None and config.mode == "orm"
+    default = "last" if last else run.config.select.aggregator
+    return parse_selector(name, AGGREGATORS, default=default)
+
+
+def _possible(run: Run, table: object) -> Iterator[str]:
+    candidates = [c for group in table for c in group]  # type: ignore[attr-defined]
+    yield "random"
+    if any(c.outputs for c in candidates):
+        yield "majority"
+    if any(c.self_certainty is not None for c in candidates):
+        yield "self_certainty"
+    public = any(c.public_passed is not None for c in candidates)
+    if public:
+        yield PUBLIC
+    models = [f"score:{name}" for name in run.config.models]
+    yield from models
+    if public:
+        yield from (f"{PUBLIC}+{name}" for name in ("majority", *models[-1:]))
+    yield "oracle"

@@ -1,0 +1,51 @@
+"""All stages in their order, one by one or from where a run stands."""
+
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+from funprm.config import RunConfig
+from funprm.interfaces import Progress
+from funprm.pipeline.judging import execute, reward
+from funprm.pipeline.reporting import Summary, read_summary, report
+from funprm.pipeline.run import Run
+from funprm.pipeline.sampling import generate, load, rollout, segment
+from funprm.pipeline.selecting import select
+from funprm.pipeline.training import score, train
+
+STAGES: dict[str, Callable[[Run], None]] = {
+    "load": load,
+    "generate": generate,
+    "segment": segment,
+    "rollout": rollout,
+    "execute": execute,
+    "reward": reward,
+    "train": train,
+    "score": score,
+    "select": select,
+    "report": report,
+}
+"""By the verb of the command line."""
+
+
+def run_all(config: RunConfig, progress: Progress) -> Summary:
+    """Run all stages that are not complete; errors of any stage are `FunprmError`s."""
+    with Run(config, progress) as run:
+        for work in STAGES.values():
+            work(run)
+        return read_summary(run)
+
+
+def run_stage(config: RunConfig, progress: Progress, name: str) -> None:
+    """Run one stage.
+
+    Raises:
+        StoreError: the stage before it is not complete.
+    """
+    with Run(config, progress) as run:
+        STAGES[name](run)
+
+
+def demo_config(name: str) -> Path:
+    """The TOML file of a shipped run: `demo` or `demo-quick`."""
+    return Path(str(resources.files("funprm").joinpath("demo", f"{name}.toml")))

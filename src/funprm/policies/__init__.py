@@ -1,0 +1,1 @@
+"""Where programs come from: local models, OpenAI-compatible servers, recorded files."""

@@ -1,0 +1,229 @@
+"""Finding and loading causal language models: the shipped one, local folders, hub names."""
+
+import contextlib
+import hashlib
+import importlib.resources
+import json
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils import logging as transformers_logging
+
+from funprm.errors import ConfigError, ModelError
+
+TINY = "tiny"
+"""The name of the model that is shipped with the package."""
+
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
+_HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
+_library: Any = transformers_logging  # untyped
+_GENERAL_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def find_folder(model: str, revision: str = "") -> Path:
+    """The local folder of a model; a hub model is downloaded first, or taken from its cache.
+
+    Args:
+        model: `tiny` (the shipped model), a folder, or a hub name such as `Qwen/Qwen2.5-Coder-3B`.
+        revision: branch, tag or commit of a hub model; empty: its main branch.
+
+    Raises:
+        ModelError: there is no such folder or hub model, or it has no configuration, weights
+            (safetensors) or tokenizer.
+    """
+    if model == TINY:
+        folder = Path(str(importlib.resources.files("funprm") / "policies" / "tiny"))
+    else:
+        folder = Path(model).expanduser()
+    if model != TINY and not folder.exists() and _HUB_NAME.fullmatch(model):
+        folder = _download(model, revision)
+    _check(folder)
+    return folder
+
+
+def _download(name: str, revision: str) -> Path:
+    try:
+        with quiet():
+            path = huggingface_hub.snapshot_download(
+                name, revision=revision or None, allow_patterns=_HUB_FILES
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        wanted = f"{name!r} (revision {revision!r})" if revision else repr(name)
+        raise ModelError(
+            f"no model {wanted}: it is no folder here, and the hub did not give it "
+            f"({_first_line(error)}); expected a model folder or a reachable hub name"
+        ) from error
+    return Path(path)
+
+
+def _check(folder: Path) -> None:
+    """One line for what a model folder lacks."""
+    if not folder.is_dir():
+        raise ModelError(f"no model folder {str(folder)!r}: expected a folder or a hub name")
+    advice = "save model and tokenizer there with save_pretrained"
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"model folder {str(folder)!r} has no config.json; {advice}")
+    _read_json(folder / "config.json")
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(f"model folder {str(folder)!r} has no weights (*.safetensors); {advice}")
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise ModelError(f"model folder {str(folder)!r} has no tokenizer; {advice}")
+
+
+def fingerprint(folder: Path) -> str:
+    """A hash of what determines a model's answers: weights, configuration, tokenizer, template."""
+    names = ("config.json", "generation_config.json", "chat_template.jinja", *_TOKENIZER_FILES)
+    files = [*folder.glob("*.safetensors"), *(folder / name for name in names)]
+    total = hashlib.blake2b(digest_size=16)
+    for path in sorted(path for path in files if path.is_file()):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "blake2b").hexdigest()
+        total.update(f"{path.name} {digest}\n".encode())
+    return total.hexdigest()
+
+
+def label(model: str, folder: Path) -> str:
+    """A model's name for people: its own where it has one, else its architecture's."""
+    if model == TINY or not Path(model).expanduser().is_dir():
+        return model
+    names = _read_json(folder / "config.json").get("architectures")
+    return str(names[0]) if names else folder.name
+
+
+def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - the library's tokenizers are untyped
+    """The tokenizer of a model folder.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    opener = _tokenizer_class(folder)
+    try:
+        with quiet():
+            return opener.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:
+        raise ModelError(
+            f"the tokenizer in {str(folder)!r} cannot be read: {_first_line(error)}; "
+            "save it again with save_pretrained"
+        ) from error
+
+
+def _tokenizer_class(folder: Path) -> Any:  # noqa: ANN401 - as above
+    """The class to open a tokenizer with.
+
+    For some architectures (Qwen2 among them) `AutoTokenizer` overrules what a folder declares by
+    the architecture's usual class, whose splitting rules differ. A folder that declares the
+    general class gets it: it follows tokenizer.json to the letter.
+    """
+    declared = _read_json(folder / "tokenizer_config.json").get("tokenizer_class")
+    general = declared in _GENERAL_TOKENIZERS and (folder / "tokenizer.json").is_file()
+    return PreTrainedTokenizerFast if general else AutoTokenizer
+
+
+def load_model(folder: Path, device: str = "auto", dtype: str = "auto") -> PreTrainedModel:
+    """A causal language model in evaluation mode on its device.
+
+    Args:
+        folder: where it was saved.
+        device: `auto` (a GPU if there is one), or a name that torch knows.
+        dtype: `fp32`, `bf16`, `fp16`, or `auto` (bf16 on a GPU, fp32 elsewhere).
+
+    Raises:
+        ConfigError: device or dtype is unknown, or the device is absent.
+        ModelError: the weights cannot be read.
+    """
+    place = _device(device)
+    number = _dtype(dtype, place)
+    try:
+        with quiet():
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+                str(folder), dtype=number, local_files_only=True, use_safetensors=True
+            )
+    except Exception as error:
+        raise ModelError(
+            f"the model in {str(folder)!r} cannot be read: {_first_line(error)}; "
+            "expected a causal language model saved with save_pretrained"
+        ) from error
+    module: torch.nn.Module = model  # the library's own `eval` and `to` are not typed
+    module.eval().to(place)
+    return model
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"device {name!r} cannot be used ({_first_line(error)}); expected auto, cpu, cuda, ..."
+        ) from error
+    return torch.device(name)
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in _DTYPES:
+        raise ConfigError(f"dtype {name!r} is unknown; expected auto, {', '.join(_DTYPES)}")
+    return _DTYPES[name]
+
+
+def stop_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401 - untyped
+    """The tokens that end an answer: the tokenizer's, and those of the generation settings."""
+    found = {tokenizer.eos_token_id}
+    for name in ("config.json", "generation_config.json"):
+        ids = _read_json(folder / name).get("eos_token_id")
+        found.update(ids if isinstance(ids, list) else [ids])
+    return frozenset(token for token in found if token is not None)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A settings file of a model folder; empty where it is absent."""
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{str(path)!r} cannot be read ({_first_line(error)}); save the model again with "
+            "save_pretrained"
+        ) from error
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silences the libraries' warnings and progress bars while they load."""
+    verbosity, bars = _library.get_verbosity(), _library.is_progress_bar_enabled()
+    hub = logging.getLogger("huggingface_hub")
+    level = hub.level
+    _library.set_verbosity_error()
+    _library.disable_progress_bar()  # the hub's, too
+    hub.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        hub.setLevel(level)
+        _library.set_verbosity(verbosity)
+        if bars:
+            _library.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

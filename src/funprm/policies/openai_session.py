@@ -1,0 +1,146 @@
+"""One `sample` of the API policy: many calls in flight, answers as they arrive."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+from funprm.errors import PolicyError
+from funprm.interfaces import Request, Sample
+from funprm.policies.openai_answers import has_usage, read_replies, read_sample
+from funprm.policies.openai_calls import Service
+from funprm.policies.openai_continuation import Way
+from funprm.policies.openai_probe import find_way
+from funprm.policies.openai_rejections import concerns_content, explain
+from funprm.policies.openai_transport import Answer, RejectedError, Transport, UnansweredError
+from funprm.policies.openai_usage import Budget
+
+_FAILURES_TO_STOP = 8
+"""So many failures, if they outnumber the answers, show that the rest would fail, too."""
+
+
+class Session:
+    """Answers requests over one transport."""
+
+    def __init__(
+        self,
+        service: Service,
+        transport: Transport,
+        budget: Budget,
+        emit: Callable[[Sample], None],
+    ) -> None:
+        """`emit` receives each answer at once."""
+        self._service = service
+        self._transport = transport
+        self._budget = budget
+        self._emit = emit
+        self._groups: asyncio.Queue[Sequence[Request]] = asyncio.Queue()
+        self._error: PolicyError | None = None
+        self._answered = 0
+        """Calls, not requests; so is the next."""
+        self._failed = 0
+        self._reason = ""
+        self._way: Way = "instruction"
+
+    async def run(self, requests: Sequence[Request], concurrency: int, together: int) -> None:
+        """Answer all requests, `concurrency` calls at a time, up to `together` in one call.
+
+        Raises:
+            PolicyError: the policy cannot answer, most requests failed, or the budget is used
+                up. All answers that were on their way have been emitted before.
+        """
+        if any(request.prefix for request in requests):
+            self._way = await find_way(self._service, self._transport)
+        for group in _groups(requests, together if self._service.dialect.several else 1):
+            self._groups.put_nowait(group)
+        async with asyncio.TaskGroup() as tasks:
+            workers = [tasks.create_task(self._work()) for _ in range(concurrency)]
+            await self._groups.join()
+            for worker in workers:
+                worker.cancel()
+        if self._error is None and self._failed > self._answered:
+            self._error = self._too_many_failures()
+        if self._error is not None:
+            raise self._error
+
+    async def _work(self) -> None:
+        while True:
+            group = await self._groups.get()
+            try:
+                if self._error is None:
+                    await self._answer(group)
+            except PolicyError as error:
+                self._stop(error)
+            finally:
+                self._groups.task_done()
+
+    def _stop(self, error: PolicyError) -> None:
+        """Send nothing more; what is on its way still arrives."""
+        self._error = self._error or error
+        self._transport.stop()
+
+    async def _answer(self, group: Sequence[Request]) -> None:
+        call = self._service.form.call(group, self._way)
+        tokens = self._service.form.most_tokens(call)
+        await self._budget.admit(len(group), sum(tokens), self._service.prices.cost(*tokens))
+        try:
+            if self._error is None:
+                self._receive(group, await self._service.ask(self._transport, call))
+        except RejectedError as error:
+            await self._reject(group, error)
+        except UnansweredError as error:
+            self._fail(group, str(error))
+        finally:
+            await self._budget.release(len(group))
+
+    def _receive(self, group: Sequence[Request], answer: Answer) -> None:
+        self._answered += 1
+        replies = read_replies(answer.body, len(group))
+        for request, reply in zip(group, replies, strict=False):
+            prices = self._service.prices
+            self._deliver(read_sample(request, reply, self._way, answer.seconds, prices))
+        for request in group[len(replies) :]:
+            self._service.dialect.several = False
+            self._groups.put_nowait([request])
+        if self._budget.limited and not has_usage(answer.body):
+            url = self._transport.base_url
+            self._stop(PolicyError(f"{url} reports no usage, so that no budget can be kept"))
+
+    def _deliver(self, sample: Sample) -> None:
+        self._service.statistics.count(sample)
+        self._emit(sample)
+
+    async def _reject(self, group: Sequence[Request], error: RejectedError) -> None:
+        if concerns_content(error):
+            self._answered += 1
+            for request in group:
+                kept = not request.prefix
+                self._deliver(Sample(key=request.key, code="", finish="refused", kept=kept))
+        elif policy_error := await explain(error, self._transport, self._service.form.model):
+            self._stop(policy_error)
+        else:
+            self._fail(group, str(error))
+
+    def _fail(self, group: Sequence[Request], reason: str) -> None:
+        """These requests stay unanswered; stop where most do."""
+        if self._error is not None:
+            return  # it was not sent, or not repeated, because all stops
+        self._service.statistics.failed += len(group)
+        self._failed += 1
+        self._reason = reason
+        if self._failed >= _FAILURES_TO_STOP and self._failed > self._answered:
+            self._stop(self._too_many_failures())
+
+    def _too_many_failures(self) -> PolicyError:
+        asked = self._failed + self._answered
+        return PolicyError(
+            f"{self._transport.base_url} left {self._failed} of {asked} calls unanswered, "
+            f"the last one with: {self._reason}; check the policy's settings, or run again later"
+        )
+
+
+def _groups(requests: Sequence[Request], together: int) -> Iterator[Sequence[Request]]:
+    """Neighbours with the same problem and prefix, up to `together` of them at a time."""
+    for _, same in groupby(requests, key=lambda request: (request.problem.key, request.prefix)):
+        alike = list(same)
+        for start in range(0, len(alike), together):
+            yield alike[start : start + together]

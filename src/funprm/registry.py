@@ -1,0 +1,71 @@
+"""Names to components, through entry points: the built-in ones use the same door as others'."""
+
+import inspect
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any, Literal, get_type_hints
+
+import msgspec
+
+from funprm.errors import ConfigError, nearest
+
+Group = Literal["datasets", "policies", "executors"]
+_SINGULAR = {"datasets": "data set", "policies": "policy", "executors": "executor"}
+
+
+def names(group: Group) -> list[str]:
+    """The registered names of a group, sorted."""
+    return sorted(point.name for point in entry_points(group=f"funprm.{group}"))
+
+
+def component(group: Group, name: str) -> Any:  # noqa: ANN401  (a class of any group)
+    """The class registered under a name.
+
+    Raises:
+        ConfigError: unknown name, or the extra it needs is not installed.
+    """
+    for point in entry_points(group=f"funprm.{group}", name=name):
+        try:
+            return point.load()
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"{_SINGULAR[group]} {name!r} needs the package {error.name!r}, which is not "
+                "installed: pip install 'funprm[train,serve]'"
+            ) from error
+    raise ConfigError(f"unknown {_SINGULAR[group]} {name!r}: {nearest(name, names(group))}")
+
+
+def check_options(group: Group, name: str, options: Mapping[str, Any]) -> None:
+    """Check option names against the constructor.
+
+    Raises:
+        ConfigError: an option the constructor does not take, or one it needs and did not get.
+    """
+    parameters = inspect.signature(component(group, name)).parameters
+    where = f"{_SINGULAR[group]} {name!r}"
+    for option in options:
+        if option not in parameters:
+            raise ConfigError(f"{where} has no setting {option!r}: {nearest(option, parameters)}")
+    for parameter in parameters.values():
+        if parameter.default is parameter.empty and parameter.name not in options:
+            raise ConfigError(f"{where} needs the setting {parameter.name!r}")
+
+
+def build(group: Group, name: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Construct a component from its configuration.
+
+    Raises:
+        ConfigError: unknown name or option, or a value of the wrong type.
+    """
+    check_options(group, name, options)
+    made = component(group, name)
+    hints = get_type_hints(made.__init__)
+    values = {}
+    for option, value in options.items():
+        try:
+            values[option] = msgspec.convert(value, hints.get(option, Any))
+        except msgspec.ValidationError as error:
+            raise ConfigError(
+                f"{_SINGULAR[group]} {name!r}: {option} = {value!r} is not usable ({error})"
+            ) from error
+    return made(**values)

@@ -1,0 +1,89 @@
+"""The table of a report for the terminal."""
+
+import io
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from funprm.report import wording
+from funprm.report.data import ReportData, TableRow
+
+
+def render(data: ReportData, *, width: int = 100, plain: bool = False) -> str:
+    """The table with the finding above it and a note that explains its columns below.
+
+    Args:
+        data: what to show.
+        width: of the terminal, in characters; the table is never cut but may be wider.
+        plain: without colours and lines, for output that is not a terminal.
+    """
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=width,
+        force_terminal=not plain,
+        color_system=None if plain else "standard",
+        highlight=False,
+        legacy_windows=False,
+    )
+    console.print(Text(data.title, style="bold"))
+    console.print(Text(wording.headline(data)))
+    if data.table:
+        table = _table(data, plain=plain)
+        needed = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+        console.width = max(width, needed)
+        console.print(table)
+        console.width = width
+        console.print(_note(data, plain=plain))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+def _table(data: ReportData, *, plain: bool) -> Table:
+    table = Table(box=None if plain else box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Selector", no_wrap=True)
+    levels = list(data.table[0].by_difficulty)
+    random = any(row.uninformed for row in data.table)
+    heads = ["N", "Accuracy", *levels, "Difference", "Won / lost", "p"]
+    for head in heads + ["Random"] * random:
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in data.table:
+        cells = _cells(row, levels) + [str(row.uninformed)] * random
+        name = wording.selector_label(row.selector)
+        if row.selector == data.baseline:
+            name += " *"
+        style = "bold" if row.selector == data.focus else ""
+        table.add_row(Text(name), *map(Text, cells), style=style)
+    return table
+
+
+def _cells(row: TableRow, levels: list[str]) -> list[str]:
+    accuracy = f"{wording.percent(row.accuracy.estimate)} [{wording.bounds(row.accuracy)}]"
+    difference = wording.DASH
+    if row.difference:
+        low, high = wording.points(row.difference.low), wording.points(row.difference.high)
+        difference = f"{wording.points(row.difference.estimate)} [{low}, {high}]"
+    return [
+        str(row.n),
+        accuracy,
+        *(wording.percent(row.by_difficulty[level].accuracy) for level in levels),
+        difference,
+        wording.won_lost(row.mcnemar),
+        wording.p_value(row.mcnemar),
+    ]
+
+
+def _note(data: ReportData, *, plain: bool) -> Text:
+    parts = data.table[0].by_difficulty
+    counts = ", ".join(f"{part.problems} {name}" for name, part in parts.items())
+    lines = [f"{data.table[0].problems} problems" + (f" ({counts})" if counts else "")]
+    if data.left_out:
+        lines[0] += f"; {data.left_out} left out because a chosen program was not judged"
+    lines.append(f"* the baseline: {wording.selector_label(data.baseline)}")
+    shown = {**wording.COLUMNS}
+    if not any(row.uninformed for row in data.table):
+        del shown["Random"]
+    lines += [f"{name}: {meaning}" for name, meaning in shown.items()]
+    return Text("\n" * plain + "\n".join(lines), style="dim")

@@ -1,0 +1,282 @@
+"""pass@k, intervals over problems, paired tests, and measures of step scores.
+
+The unit of resampling is the problem: candidates of one problem are not independent.
+"""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from funprm.errors import DataError
+
+Floats = NDArray[np.float64]
+
+_CELLS = 4_000_000
+"""Problems times resamples handled at once: bounds memory to some 50 MB."""
+
+
+class Interval(NamedTuple):
+    """A mean over problems with its confidence bounds."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class McNemar(NamedTuple):
+    """An exact paired test of two selectors on the same problems."""
+
+    p: float
+    """Two-sided p-value in (0, 1]."""
+    only_first: int
+    """Problems that only the first solves."""
+    only_second: int
+    """Problems that only the second solves."""
+
+
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """The unbiased estimate of P(at least one of k samples passes), in [0, 1].
+
+    1 - C(n-c, k) / C(n, k), as the product 1 - prod_{i=n-c+1..n} (1 - k/i), which neither
+    overflows nor cancels (arXiv 2107.03374, section 2.1).
+
+    Args:
+        n: samples that were judged.
+        c: samples that passed.
+        k: samples that may be tried, 1 <= k <= n.
+
+    Raises:
+        DataError: unless 0 <= c <= n and 1 <= k <= n.
+
+    >>> round(pass_at_k(n=5, c=2, k=1), 12)
+    0.4
+    """
+    if not (0 <= c <= n and 1 <= k <= n):
+        raise DataError(f"pass@{k} of {c} passing among {n}: expected 0 <= c <= n and 1 <= k <= n")
+    if n - c < k:
+        return 1.0
+    return 1.0 - math.prod(1.0 - k / i for i in range(n - c + 1, n + 1))
+
+
+def resampled_means(values: ArrayLike, *, resamples: int = 10_000, seed: int = 0) -> Floats:
+    """Means of bootstrap samples of the problems.
+
+    All columns share the same samples, so differences between columns are paired.
+
+    Args:
+        values: [problems] or [problems, columns], finite; for instance 0 and 1 per selector.
+        resamples: number of bootstrap samples.
+        seed: of the resampling; the same seed and shape give the same samples.
+
+    Returns:
+        [resamples, columns].
+
+    Raises:
+        DataError: no problems, or a value that is not finite.
+    """
+    table = _table(values)
+    problems = len(table)
+    rng = np.random.default_rng(seed)
+    means = np.empty((resamples, table.shape[1]))
+    step = max(1, _CELLS // problems)
+    for start in range(0, resamples, step):
+        rows = min(step, resamples - start)
+        drawn = rng.integers(0, problems, size=(rows, problems), dtype=np.int32)
+        drawn += np.arange(rows, dtype=np.int32)[:, None] * problems
+        counts = np.bincount(drawn.ravel(), minlength=rows * problems).reshape(rows, problems)
+        means[start : start + rows] = counts.astype(np.float64) @ table
+    return means / problems
+
+
+def bootstrap(
+    values: ArrayLike, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> list[Interval]:
+    """A confidence interval of each column's mean over problems.
+
+    Bias-corrected and accelerated (BCa; Efron 1987), which is more accurate than percentiles
+    for proportions near 0 and 1. Where every problem has the same value 0 or 1, resampling sees
+    no spread at all, and the exact binomial bound (Clopper-Pearson) is given instead.
+
+    Args:
+        values: [problems] or [problems, columns].
+        level: coverage in (0, 1).
+        resamples: number of bootstrap samples.
+        seed: of the resampling.
+
+    Raises:
+        DataError: no problems, or a value that is not finite.
+    """
+    table = _table(values)
+    means = resampled_means(table, resamples=resamples, seed=seed)
+    return [_interval(column, means[:, j], level) for j, column in enumerate(table.T)]
+
+
+def paired_bootstrap(
+    values: ArrayLike,
+    baseline: int,
+    *,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> list[Interval]:
+    """A confidence interval of each column's difference to the baseline column.
+
+    Differences are taken problem by problem before resampling. The baseline's own row is 0.
+
+    Args:
+        values: [problems, columns].
+        baseline: index of the column to subtract.
+        level: coverage in (0, 1).
+        resamples: number of bootstrap samples.
+        seed: of the resampling.
+
+    Raises:
+        DataError: no problems, or a value that is not finite.
+    """
+    table = _table(values)
+    differences = table - table[:, [baseline]]
+    means = resampled_means(differences, resamples=resamples, seed=seed)
+    return [_bca(column, means[:, j], level) for j, column in enumerate(differences.T)]
+
+
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
+    """McNemar's exact test: does one solve more of the same problems than the other?
+
+    Under the null hypothesis each discordant problem is a fair coin.
+
+    Args:
+        first: solved or not, per problem.
+        second: the same problems in the same order.
+
+    Raises:
+        DataError: different numbers of problems.
+
+    >>> mcnemar([True] * 5 + [False], [False] * 6)
+    McNemar(p=0.0625, only_first=5, only_second=0)
+    """
+    if len(first) != len(second):
+        raise DataError(f"paired test of {len(first)} and {len(second)} problems: give the same")
+    a = sum(1 for x, y in zip(first, second, strict=True) if x and not y)
+    b = sum(1 for x, y in zip(first, second, strict=True) if y and not x)
+    tail = sum(math.comb(a + b, i) for i in range(min(a, b) + 1))
+    return McNemar(min(1.0, 2 * tail / 2 ** (a + b)), a, b)
+
+
+def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float | None:
+    """P(a positive scores above a negative), ties counting one half; 1/2 is chance.
+
+    Args:
+        labels: [items], 0 or 1.
+        scores: [items], finite; greater means more likely 1.
+
+    Returns:
+        A number in [0, 1]; None where one class is missing.
+
+    Raises:
+        DataError: different lengths, or labels other than 0 and 1.
+
+    >>> roc_auc([0, 1, 1], [0.1, 0.1, 0.9])
+    0.75
+    """
+    y, s = _pair(labels, scores)
+    if not np.isin(y, (0.0, 1.0)).all():
+        raise DataError("AUC needs labels 0 and 1: compare soft rewards with a threshold first")
+    positives = int(y.sum())
+    negatives = len(y) - positives
+    if not positives or not negatives:
+        return None
+    _, group, size = np.unique(s, return_inverse=True, return_counts=True)
+    rank = np.cumsum(size) - (size - 1) / 2
+    above = rank[group][y == 1.0].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * negatives))
+
+
+def brier(labels: ArrayLike, scores: ArrayLike) -> float:
+    """The mean squared error of probabilities (Brier 1950), in [0, 1]; smaller is better.
+
+    Args:
+        labels: [items] in [0, 1]; soft labels are allowed.
+        scores: [items], probabilities.
+
+    Raises:
+        DataError: different lengths, or none.
+
+    >>> brier([1, 0], [0.5, 0.5])
+    0.25
+    """
+    y, s = _pair(labels, scores)
+    return float(np.square(s - y).mean())
+
+
+def calibration_error(labels: ArrayLike, scores: ArrayLike, *, bins: int = 15) -> float:
+    """Expected calibration error with bins of equal width, in [0, 1] (arXiv 1706.04599, eq. 3).
+
+    The mean over items of |mean label - mean score| of the item's bin.
+
+    Args:
+        labels: [items] in [0, 1]; soft labels are allowed.
+        scores: [items], probabilities.
+        bins: number of bins.
+
+    Raises:
+        DataError: different lengths, or none.
+
+    >>> calibration_error([1, 0, 1, 1], [0.75, 0.75, 0.75, 0.75])
+    0.0
+    """
+    y, s = _pair(labels, scores)
+    group = np.minimum((s * bins).astype(np.int64), bins - 1)
+    return float(np.abs(np.bincount(group, weights=y - s)).sum() / len(y))
+
+
+def _interval(column: Floats, means: Floats, level: float) -> Interval:
+    n, first = len(column), float(column[0])
+    if first not in (0.0, 1.0) or (column != first).any():
+        return _bca(column, means, level)
+    reach = float(((1.0 - level) / 2.0) ** (1.0 / n))
+    return Interval(1.0, reach, 1.0) if first else Interval(0.0, 0.0, 1.0 - reach)
+
+
+def _bca(column: Floats, means: Floats, level: float) -> Interval:
+    """BCa bounds of a mean; the jackknife gives the acceleration in closed form."""
+    estimate = float(column.mean())
+    deviation = column - estimate
+    spread = float(np.square(deviation).sum())
+    if spread == 0.0:
+        return Interval(estimate, estimate, estimate)
+    normal = NormalDist()
+    acceleration = float((deviation**3).sum()) / (6.0 * spread**1.5)
+    # Means of 0/1 values are few and tie with the estimate: half of the ties lie below.
+    near = 1e-12 * max(1.0, abs(estimate))
+    below = float(np.mean(means < estimate - near)) + float(np.mean(means <= estimate + near))
+    keep = 1.0 / (2.0 * len(means))
+    shift = normal.inv_cdf(min(max(below / 2.0, keep), 1.0 - keep))
+
+    def adjusted(tail: float) -> float:
+        z = shift + normal.inv_cdf(tail)
+        return normal.cdf(shift + z / (1.0 - acceleration * z))
+
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(means, [adjusted(tail), adjusted(1.0 - tail)])
+    return Interval(estimate, float(low), float(high))
+
+
+def _table(values: ArrayLike) -> Floats:
+    table = np.asarray(values, dtype=np.float64)
+    table = table[:, None] if table.ndim == 1 else table
+    if table.ndim != 2 or not table.size:
+        raise DataError(f"values of shape {table.shape}: expected [problems, columns], not empty")
+    if not np.isfinite(table).all():
+        raise DataError("values per problem are not finite: leave out problems not judged")
+    return table
+
+
+def _pair(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats]:
+    y, s = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    if y.ndim != 1 or y.shape != s.shape or not y.size:
+        raise DataError(f"labels {y.shape} and scores {s.shape}: expected one label per score")
+    return y, s
