@@ -147,14 +147,14 @@ def _read_text(name: str) -> str:
 def _doctor(arguments: argparse.Namespace) -> None:
     import msgspec
 
-    from funprm.executors.isolation import doctor
+    from funprm.executors.local import doctor
 
     rows = doctor()
     if arguments.json:
         _write(msgspec.json.encode(rows).decode())
         return
-    for row in rows:
-        _write(f"{'on ' if row.on else 'off'}  {row.layer:<12} {row.why}")
+    for layer, on, why, cure in rows:
+        _write(f"{'on ' if on else 'off'}  {layer:<12} {'; '.join(filter(None, (why, cure)))}")
 
 
 def _write(text: str) -> None:

@@ -15,7 +15,6 @@ import gc
 import json
 import marshal
 import os
-import resource
 import sys
 import time
 import types

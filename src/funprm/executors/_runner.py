@@ -124,10 +124,14 @@ class _Parent:
         self._preludes: dict[str, dict[str, Any] | None] = {"": {}}
         self._current: tuple[_Job, _Child] | None = None
         self._base_vm, self._base_rss = _memory_of_self()
-        self._filters = {
-            processes: syscalls.program_filter(processes=processes).program()
-            for processes in (False, True)
-        } if "seccomp" not in layers.off else {}
+        self._filters = (
+            {
+                processes: syscalls.program_filter(processes=processes).program()
+                for processes in (False, True)
+            }
+            if "seccomp" not in layers.off
+            else {}
+        )
 
     # --- messages ---
 

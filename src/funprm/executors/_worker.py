@@ -31,7 +31,9 @@ def _start(config: dict[str, object]) -> object:
             os._exit(1)
     _program.warm()
     layers = isolation.Isolation(
-        list(config["disable"]), str(config["scratch"]), int(config["scratch_mb"])  # type: ignore[call-overload]
+        list(config["disable"]),
+        str(config["scratch"]),
+        int(config["scratch_mb"]),  # type: ignore[call-overload]
     )
     layers.enter()
     child = os.fork()

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, wraps
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,7 @@ from funprm.store import RecordFile, RunFolder, by_key
 T = TypeVar("T")
 
 TRANSPORT = frozenset(
-    """workers require_isolation device base_url api_key_env concurrency timeout retries
+    """workers require_isolation disable device base_url api_key_env concurrency timeout retries
     price_input price_output budget_tokens budget_cost""".split()
 )
 """Component options that do not determine results: they may change between runs."""
@@ -43,7 +43,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
 
     Selection and titles are left out: those stages are cheap and follow their settings.
     """
-    tree: dict[str, Any] = msgspec.to_builtins(config)
+    tree = asdict(config)
     for part in ("output", "title", "select"):
         del tree[part]
     for part in ("dataset", "policy", "completer", "executor"):

@@ -1,9 +1,8 @@
 """Best-of-N on the test problems: one choice per problem and selector."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from random import Random
-
-import msgspec
 
 from funprm.pipeline.judging import Docket
 from funprm.pipeline.run import Outcome, Run, stage
@@ -12,7 +11,7 @@ from funprm.rewards import AGGREGATORS
 from funprm.selection import PUBLIC, Candidate, Selector, parse_selector
 
 
-@stage("select", after="score", settings=lambda run: msgspec.to_builtins(run.config.select))
+@stage("select", after="score", settings=lambda run: asdict(run.config.select))
 def select(run: Run) -> Outcome:
     """Store every selector's choice for every test problem in `selections.jsonl`."""
     table = candidates_of(run)
@@ -34,7 +33,7 @@ def select(run: Run) -> Outcome:
 
 def choice_key(run: Run, selector: str, candidates: Sequence[Candidate]) -> str:
     """The key of a selector's choice: the candidates, what is known of them, and the seed."""
-    known = msgspec.to_builtins(candidates)
+    known = [asdict(c) for c in candidates]
     return key_of("selection", 1, selector, known, run.config.select.aggregator, run.config.seed)
 
 

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-
-import msgspec
 
 from funprm.interfaces import Scorer
 from funprm.pipeline.run import Outcome, Run, stage
@@ -19,7 +18,7 @@ def model_folder(run: Run, name: str) -> Path:
     return run.folder.path / "prm" / name
 
 
-@stage("train", after="reward", settings=lambda run: msgspec.to_builtins(run.config.models))
+@stage("train", after="reward", settings=lambda run: asdict(run.config)["models"])
 def train(run: Run) -> Outcome:
     """Train every model of the configuration into `prm/<name>/`."""
     run.progress.start("train", 0)
