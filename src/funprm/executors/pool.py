@@ -180,5 +180,3 @@ class Worker:
     def pid(self) -> int:
         """Process id of the worker on the host."""
         return self._process.pid
-
-
