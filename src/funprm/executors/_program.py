@@ -27,9 +27,12 @@ from funprm.executors._state import State
 FILE = "program.py"
 CHANNEL = 3
 _RECURSION = 50_000
+_WARM = (
+    "typing collections heapq math re string datetime copy random statistics itertools functools"
+    " operator io bisect decimal fractions threading traceback atexit"
+)
 _write = os.write
 _cpu, _wall = time.process_time, time.monotonic
-_dumps = json.dumps
 
 
 class Task:
@@ -73,12 +76,27 @@ class Task:
 
 
 def warm() -> None:
-    """Import what programs use most, so that every child has it already."""
-    for name in (
-        "typing collections heapq math re string datetime copy random statistics itertools"
-        " functools operator io bisect decimal fractions threading traceback atexit"
-    ).split():
-        __import__(name)
+    """Import what programs use most, so that every child has it already.
+
+    `threading` and `random` would reset themselves in every child, which costs a third of a
+    millisecond in page faults: the warm parent has one thread, and equal seeds are wanted.
+    """
+    hook = os.register_at_fork
+    os.register_at_fork = lambda **hooks: None
+    try:
+        for name in _WARM.split():
+            __import__(name)
+    finally:
+        os.register_at_fork = hook
+    sys.modules["random"].seed(0)
+    compile("0", FILE, "eval")  # makes the types of syntax trees
+
+
+def _restore_fork_hooks() -> None:
+    """Give a program that may fork what `warm` held back."""
+    random, threading = sys.modules["random"], sys.modules["threading"]
+    os.register_at_fork(after_in_child=random._inst.seed)
+    os.register_at_fork(after_in_child=threading._after_fork)
 
 
 def run(task: Task) -> None:
@@ -106,8 +124,8 @@ def _enter(task: Task) -> None:
     os.closerange(CHANNEL + 1, 4096)
     task.confine()
     sys.argv = [FILE]
-    random = sys.modules["random"]
-    random.seed(0)
+    if task.suite["processes"]:
+        _restore_fork_hooks()
     gc.enable()
 
 
@@ -262,9 +280,20 @@ def _target(task: Task, namespace: dict[str, Any]) -> Callable[[], Callable[...,
     return lambda: function
 
 
+# The C encoder, called directly: quick, and no concern of who patches the json module.
+_encode_parts = json.encoder.c_make_encoder(
+    None, lambda value: _plain(value), json.encoder.encode_basestring_ascii, None, ": ", ", ",
+    False, False, True,
+)  # fmt: skip
+
+
+def _dumps(value: Any) -> str:
+    return "".join(_encode_parts(value, 0))
+
+
 def _encode(value: Any, compat: bool) -> str:
     try:
-        text = _dumps(value, default=_plain)
+        text = _dumps(value)
     except (ValueError, TypeError) as error:
         text = _encode_again(value, error)
     if ("{" in text and not _string_keys(value)) or (compat and _nested_tuple(value)):
@@ -279,7 +308,7 @@ def _encode_again(value: Any, error: Exception) -> str:
         raise error
     sys.set_int_max_str_digits(0)
     try:
-        return _dumps(value, default=_plain)
+        return _dumps(value)
     finally:
         sys.set_int_max_str_digits(4300)
 

@@ -227,10 +227,9 @@ class _Parent:
         if job.suite["kind"] == "stdin":
             stdout, stdout_w = os.pipe()
         nonce = os.urandom(16).hex().encode() if job.suite["kind"] in ("check", "unittest") else b""
+        task = self._task(job, channel_w, stdout_w, nonce)
         pid = os.fork()
         if pid == 0:
-            task = self._task(job, channel_w, stdout_w)
-            task.proof = [nonce]
             return task
         child = _Child(pid, channel, stdout, nonce)
         os.close(channel_w)
@@ -240,12 +239,13 @@ class _Parent:
             os.set_blocking(stdout, False)
         return child
 
-    def _task(self, job: _Job, channel: int, stdout: int) -> _program.Task:
+    def _task(self, job: _Job, channel: int, stdout: int, nonce: bytes) -> _program.Task:
         suite = job.suite
         task = _program.Task()
         task.suite, task.code, task.compiled = suite, job.code, job.compiled
         task.namespace = self._preludes[suite["prelude"]]
         task.channel, task.stdout, task.stdin, task.arguments = channel, stdout, b"", []
+        task.proof = [nonce]
         end = job.next + 1 if job.one_by_one else suite["total"]
         if suite["kind"] == "functional":
             task.arguments = suite["arguments"][job.next : end]
@@ -449,7 +449,7 @@ def serve(layers: Any) -> _program.Task:
     os.dup2(0, _COMMANDS, inheritable=False)
     os.dup2(1, _REPLIES, inheritable=False)
     null = os.open("/dev/null", os.O_RDWR)
-    for fd in (0, 1, 2):
+    for fd in (0, 1):
         os.dup2(null, fd)
     os.chdir(layers.scratch[0])
     gc.collect()
@@ -577,5 +577,8 @@ def _empty(folder: str) -> None:
             os.chmod(path, 0o700)
             for inner in os.listdir(path):
                 number += 1
-                os.rename(os.path.join(path, inner), os.path.join(folder, f".{number}"))
+                source = os.path.join(path, inner)
+                if not os.path.islink(source):
+                    os.chmod(source, 0o700)  # a folder can be moved only if it is writable
+                os.rename(source, os.path.join(folder, f".{number}"))
             os.rmdir(path)

@@ -6,10 +6,12 @@ go to descriptor 1. Standard library only, apart from its neighbours in this fol
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 
 def _supervise(child: int) -> None:
@@ -21,7 +23,7 @@ def _supervise(child: int) -> None:
     os._exit(min(255, abs(os.waitstatus_to_exitcode(status))))
 
 
-def _start(config: dict[str, object]) -> object:
+def _start(config: dict[str, object]) -> Callable[[], None]:
     """Isolate this process; returns only in the children that run a program."""
     from funprm.executors import _program, _runner, isolation, syscalls
 
@@ -43,7 +45,9 @@ def _start(config: dict[str, object]) -> object:
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     layers.confine()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return _runner.serve(layers)
+    for name in [n for n in sys.modules if n.partition(".")[0] == "funprm"]:
+        del sys.modules[name]  # programs shall not find us; the objects live on
+    return functools.partial(_program.run, _runner.serve(layers))
 
 
 def main() -> None:
@@ -51,10 +55,7 @@ def main() -> None:
     here = os.path.dirname(os.path.abspath(__file__))
     source = os.path.dirname(os.path.dirname(here))
     sys.path[:] = [source, *(p for p in sys.path if p != here)]
-    task = _start(json.loads(sys.argv[1]))
-    from funprm.executors import _program
-
-    _program.run(task)
+    _start(json.loads(sys.argv[1]))()
 
 
 if __name__ == "__main__":
