@@ -1,0 +1,1 @@
+"""Benchmarks, one module or package each; found through the entry points `funprm.datasets`."""
