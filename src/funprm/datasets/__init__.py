@@ -1,1 +1,1 @@
-"""Problems: public benchmarks, the generated one, and files of your own."""
+"""Where problems come from: public benchmarks, files of one's own, the generated mini benchmark."""
