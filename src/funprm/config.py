@@ -50,7 +50,36 @@ class TrainConfig:
     max_tokens: int = 2048
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
+    checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, a third more time."""
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Checks ranges.
+
+        Raises:
+            ConfigError: a value is out of its range, or two settings exclude each other.
+        """
+        self._require_at_least(1, "lora_rank", "lora_alpha", "batch", "accumulate", "max_tokens")
+        self._require_at_least(0, "weight_decay", "clip", "warmup_epochs", "prior", "seed")
+        for name in ("lr", "head_lr_factor", "epochs", "evaluate_every", "correction_lr"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"train.{name} = {getattr(self, name)}: expected more than 0")
+        if self.warmup_epochs >= self.epochs and self.mode not in ("orm", "none"):
+            raise ConfigError(
+                f"train.warmup_epochs = {self.warmup_epochs}: "
+                f"expected less than train.epochs = {self.epochs}"
+            )
+        if self.hypergradient == "exact" and self.optimizer != "sgd":
+            raise ConfigError("train.hypergradient = 'exact' needs train.optimizer = 'sgd'")
+        if self.hypergradient == "fd" and self.precision != "fp32":
+            raise ConfigError("train.hypergradient = 'fd' needs train.precision = 'fp32'")
+
+    def _require_at_least(self, least: int, *names: str) -> None:
+        for name in names:
+            if not getattr(self, name) >= least:
+                got = getattr(self, name)
+                raise ConfigError(f"train.{name} = {got}: expected {least} or more")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""The process reward model: rendering, training, correction of rewards, scoring."""

@@ -1,0 +1,230 @@
+"""One optimiser step at a time: fitting rewards, and correcting them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from funprm.config import TrainConfig
+from funprm.errors import TrainingError
+from funprm.prm import meta
+from funprm.prm.batches import Batch, Example, collate
+from funprm.prm.model import Opened
+from funprm.prm.table import RewardTable
+from funprm.records import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What one inner step leaves behind for the hypergradient."""
+
+    batches: Sequence[Batch]
+    rewards: Sequence[Tensor]
+    """Rewards fitted, by micro-batch, [R_a]."""
+    shares: Sequence[Tensor]
+    """omega_i / W, by micro-batch, [R_a]."""
+    logits: Sequence[Tensor]
+    """z(theta) before the step, by micro-batch, [R_a]."""
+    loss: float
+    norm: float
+    """Norm of the gradient before clipping."""
+
+
+class Learner:
+    """A reward model and its optimiser.
+
+    Args:
+        opened: the model; dropout is off throughout, so a step is a function of its batch.
+        config: settings of training.
+    """
+
+    def __init__(self, opened: Opened, config: TrainConfig) -> None:
+        self.model = opened.model.train()
+        self._pad = opened.renderer.pad_id
+        self._config = config
+        self._parameters = opened.model.trainable()
+        self._names = {id(p): name for name, p in self._parameters.items()}
+        self._device = next(opened.model.parameters()).device
+        self._optimizer = _optimizer(self._parameters, config)
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+        self.tokens = 0
+
+    def fit(self, examples: Sequence[Example], table: RewardTable | None, factor: float) -> Fit:
+        """One optimiser step on the mean loss of the examples' labelled steps.
+
+        Args:
+            examples: what to fit; split into micro-batches of `config.batch`.
+            table: rewards in place of the examples' own, where it has them.
+            factor: learning rate relative to the configured one.
+
+        Raises:
+            TrainingError: the loss or its gradient is not finite; nothing was changed.
+        """
+        batches = self._collate(examples)
+        total = sum(float(batch.weights.sum()) for batch in batches)
+        rewards = [_rewards(batch, table) for batch in batches]
+        shares = [batch.weights / total for batch in batches]
+        self._optimizer.zero_grad()
+        logits, loss = [], 0.0
+        for batch, r, share in zip(batches, rewards, shares, strict=True):
+            z, part = self._backward(batch, r, share)
+            logits.append(z)
+            loss += part
+        norm = float(
+            torch.nn.utils.clip_grad_norm_(
+                self._parameters.values(), self._config.clip or float("inf")
+            )
+        )
+        if not (abs(loss) < float("inf") and norm < float("inf")):
+            raise TrainingError(f"loss {loss}, gradient norm {norm}")
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = factor * rate
+        self._optimizer.step()
+        return Fit(batches, rewards, shares, logits, loss, norm)
+
+    def correct(
+        self,
+        examples: Sequence[Example],
+        outer: Sequence[Example],
+        table: RewardTable,
+        factor: float,
+    ) -> tuple[float, float]:
+        """As `fit`, then moves the fitted rewards down the outer loss; all micro-batches' rows.
+
+        Args:
+            examples: partial programs and their complete ones.
+            outer: complete programs of other problems, clean outcomes.
+            table: the rewards; changed in place.
+            factor: learning rate relative to the configured one.
+
+        Returns:
+            Inner loss before, and outer loss after, the optimiser step.
+        """
+        theta = {name: p.detach().clone() for name, p in self._parameters.items()}
+        fit = self.fit(examples, table, factor)
+        targets = self._collate(outer)
+        if self._config.hypergradient == "exact":
+            gradients, loss = self._exact(theta, fit, targets)
+        else:
+            gradients, loss = self._by_tangent(theta, fit, targets)
+        # Rows of all micro-batches move together: the mean that is taken off h is the batch's.
+        table.update(
+            torch.cat([batch.rows for batch in fit.batches]),
+            torch.cat(gradients),
+            torch.cat([batch.weights for batch in fit.batches]),
+        )
+        return fit.loss, loss
+
+    def _by_tangent(
+        self, theta: meta.Parameters, fit: Fit, outer: Sequence[Batch]
+    ) -> tuple[list[Tensor], float]:
+        gradients = self._gradients()
+        self._optimizer.zero_grad()
+        total = sum(float(batch.weights.sum()) for batch in outer)
+        loss = sum(self._backward(b, b.targets, b.weights / total)[1] for b in outer)
+        w = meta.response(self._gradients(), self._optimizer, self._names)
+        w = meta.through_clipping(w, gradients, fit.norm, self._config.clip)
+        found = []
+        for batch, z, share in zip(fit.batches, fit.logits, fit.shares, strict=True):
+            tangent = self._tangent(theta, w, batch, z)
+            found.append(meta.reward_gradient(tangent, z, share, self._config.loss))
+        return found, loss
+
+    def _tangent(
+        self, theta: meta.Parameters, w: meta.Parameters, batch: Batch, logits: Tensor
+    ) -> Tensor:
+        self.tokens += batch.size
+        method = self._config.hypergradient
+        self.model.eval()  # switches recomputation of activations off; there is no dropout
+        try:
+            if method == "jvp" or (method == "auto" and self._config.precision == "bf16"):
+                return meta.tangent_jvp(self.model, theta, w, batch)
+            return meta.tangent_fd(self.model, theta, w, batch, logits)
+        finally:
+            self.model.train()
+
+    def _exact(
+        self, theta: meta.Parameters, fit: Fit, outer: Sequence[Batch]
+    ) -> tuple[list[Tensor], float]:
+        kind, losses = self._config.loss, []
+        total = sum(float(batch.weights.sum()) for batch in outer)
+
+        def inner(parameters: meta.Parameters, rewards: Sequence[Tensor]) -> Tensor:
+            return _sum(
+                meta.fitting_loss(meta.logits_at(self.model, parameters, b), r, share, kind)
+                for b, r, share in zip(fit.batches, rewards, fit.shares, strict=True)
+            )
+
+        def after(parameters: meta.Parameters) -> Tensor:
+            loss = _sum(
+                meta.fitting_loss(
+                    meta.logits_at(self.model, parameters, b), b.targets, b.weights / total, kind
+                )
+                for b in outer
+            )
+            losses.append(float(loss.detach()))
+            return loss
+
+        rates = {
+            self._names[id(p)]: group["lr"]
+            for group in self._optimizer.param_groups
+            for p in group["params"]
+        }
+        step = meta.OneStep(theta, rates, self._config.clip)
+        return meta.exact_reward_gradient(step, inner, after, fit.rewards), losses[0]
+
+    def _collate(self, examples: Sequence[Example]) -> list[Batch]:
+        size = self._config.batch
+        chunks = [examples[i : i + size] for i in range(0, len(examples), size)]
+        return [collate(chunk, self._pad, self._device) for chunk in chunks]
+
+    def _backward(self, batch: Batch, rewards: Tensor, shares: Tensor) -> tuple[Tensor, float]:
+        self.tokens += batch.size
+        z = self.model(batch.tokens, batch.program, batch.position)
+        loss = meta.fitting_loss(z, rewards, shares, self._config.loss)
+        torch.autograd.backward(loss)
+        return z.detach(), float(loss.detach())
+
+    def _gradients(self) -> dict[str, Tensor]:
+        return {
+            name: torch.zeros_like(p) if p.grad is None else p.grad
+            for name, p in self._parameters.items()
+        }
+
+    def state(self) -> dict[str, Json]:
+        """Parameters, optimiser and token count, for `restore`."""
+        return {
+            "parameters": {name: p.detach().clone() for name, p in self._parameters.items()},
+            "optimizer": self._optimizer.state_dict(),
+            "tokens": self.tokens,
+        }
+
+    def restore(self, state: Mapping[str, Json]) -> None:
+        """Continues where `state` was taken; the token count is left alone."""
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                parameter.copy_(state["parameters"][name])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+
+def _rewards(batch: Batch, table: RewardTable | None) -> Tensor:
+    return batch.targets if table is None else table.targets(batch.targets, batch.rows)
+
+
+def _sum(terms: Iterable[Tensor]) -> Tensor:
+    return torch.stack(list(terms)).sum()
+
+
+def _optimizer(
+    parameters: Mapping[str, torch.nn.Parameter], config: TrainConfig
+) -> torch.optim.Optimizer:
+    head = [p for name, p in parameters.items() if ".score." in name]
+    trunk = [p for name, p in parameters.items() if ".score." not in name]
+    groups = [
+        {"params": trunk, "lr": config.lr},
+        {"params": head, "lr": config.lr * config.head_lr_factor},
+    ]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)

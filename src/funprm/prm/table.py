@@ -1,0 +1,111 @@
+"""The table of learned rewards: one per distinct prefix, held near its measurement by a prior."""
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from funprm.prm.batches import CLEAN
+from funprm.records import Json, LabelledProgram
+from funprm.rewards import posterior_sd, prior_reward
+
+RMS_DECAY = 0.99
+
+
+class RewardTable:
+    """Corrected rewards r of all partial programs of the training set.
+
+    A reward starts at r0 = (k + 1/2) / (n + 1) and has the posterior variance sd^2 of its
+    measurement. Rows of a batch move by
+
+        r <- clip_[0,1]( (r - m mu h + (m mu lambda / sd^2) r0) / (1 + m mu lambda / sd^2) ),
+
+    an implicit step of size m mu down the outer loss plus lambda (r - r0)^2 / (2 sd^2). h is the
+    hypergradient per occurrence, centred over the batch and divided by its running RMS; m counts
+    the prefix's occurrences in the batch, so that a prefix shared by m programs moves as it would
+    in m batches. Rows of other batches do not move.
+
+    Args:
+        programs: the training programs; steps before the last with n > 0 get a row.
+        rate: mu.
+        prior: lambda.
+    """
+
+    def __init__(self, programs: Iterable[LabelledProgram], *, rate: float, prior: float) -> None:
+        evidence: dict[str, tuple[int, int]] = {}
+        for program in programs:
+            for prefix, k, n in zip(
+                program.prefixes[:-1], program.k[:-1], program.n[:-1], strict=True
+            ):
+                if n > evidence.get(prefix, (0, 0))[1]:
+                    evidence[prefix] = (k, n)
+        self.rows: Mapping[str, int] = {prefix: row for row, prefix in enumerate(evidence)}
+        self.evidence = list(evidence.values())
+        self.rate, self.prior = rate, prior
+        self.start = torch.tensor([prior_reward(k, n) for k, n in self.evidence]).double()
+        sd = torch.tensor([posterior_sd(k, n) for k, n in self.evidence])
+        self.variance = sd.double().square()
+        self.value = self.start.clone()
+        self.touched = torch.zeros(len(evidence), dtype=torch.bool)
+        self._power = 0.0
+        self._mass = 0.0
+
+    def targets(self, targets: Tensor, rows: Tensor) -> Tensor:
+        """The rewards to fit, [R]: the table's where it has a row, else as given."""
+        corrected = self.value.to(targets)[rows.clamp(min=0)] if len(self.value) else targets
+        return torch.where(rows == CLEAN, targets, corrected)
+
+    def update(self, rows: Tensor, gradient: Tensor, weights: Tensor) -> None:
+        """Moves the rewards of a batch.
+
+        Args:
+            rows: rows of the table or `CLEAN`, int64 [R].
+            gradient: dL_out/dr_i with the rows' weights in it, [R].
+            weights: occurrences omega_i, [R].
+        """
+        partial = rows != CLEAN
+        if not bool(partial.any()):
+            return
+        where, h, m = self._per_row(rows[partial], gradient[partial], weights[partial])
+        h = h - (m * h).sum() / m.sum()
+        h = h / self._running_rms(h, m)
+        pull = m * self.rate * self.prior / self.variance[where]
+        moved = self.value[where] - m * self.rate * h + pull * self.start[where]
+        self.value[where] = (moved / (1 + pull)).clamp(0.0, 1.0)
+        self.touched[where] = True
+
+    def _per_row(
+        self, rows: Tensor, gradient: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Distinct rows, their hypergradient per occurrence, and their occurrences."""
+        where, inverse = torch.unique(rows.cpu(), return_inverse=True)
+        nothing = torch.zeros(len(where), dtype=torch.float64)
+        m = nothing.index_add(0, inverse, weights.double().cpu())
+        return where, nothing.index_add(0, inverse, gradient.double().cpu()) / m, m
+
+    def _running_rms(self, h: Tensor, m: Tensor) -> float:
+        power = float((m * h.square()).sum() / m.sum())
+        self._power = RMS_DECAY * self._power + (1 - RMS_DECAY) * power
+        self._mass = RMS_DECAY * self._mass + (1 - RMS_DECAY)
+        return max(math.sqrt(self._power / self._mass), sys.float_info.min)
+
+    def state(self) -> dict[str, Json]:
+        """All that changes, for `restore`."""
+        return {
+            "value": self.value,
+            "touched": self.touched,
+            "power": self._power,
+            "mass": self._mass,
+        }
+
+    def restore(self, state: Mapping[str, Json]) -> None:
+        """Continues where `state` was taken."""
+        self.value, self.touched = state["value"].clone(), state["touched"].clone()
+        self._power, self._mass = state["power"], state["mass"]
+
+    def records(self) -> Iterable[dict[str, Json]]:
+        """Per prefix: its key, k, n, and the corrected reward."""
+        for (prefix, row), (k, n) in zip(self.rows.items(), self.evidence, strict=True):
+            yield {"prefix": prefix, "k": k, "n": n, "corrected": float(self.value[row])}

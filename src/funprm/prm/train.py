@@ -1,0 +1,479 @@
+"""Training a reward model: phases, validation, checkpoints.
+
+| mode | phases |
+|---|---|
+| `orm` | main: outcomes of train and meta programs |
+| `none` | warm-up, main: all steps of train programs |
+| `joint` | warm-up; main: the same and the outcomes of meta programs |
+| `table` | warm-up; correct: rewards move as the model is fitted; main, again from the end of
+  the warm-up: corrected rewards and the outcomes of meta programs |
+
+An epoch is the same number of optimiser steps in every mode, (train + meta programs) / batch, and
+warm-up and main together last `epochs`; the warm-up is the same in all modes that have one, and
+can be shared through `init`. So models differ in what they were fitted to alone.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from funprm.config import TrainConfig
+from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
+from funprm.prm.batches import Example, Pool, examples_of
+from funprm.prm.data import Encoded, TrainingData, known_outcomes
+from funprm.prm.learner import Learner
+from funprm.prm.model import Opened, open_base, open_saved, save
+from funprm.prm.scorer import step_scores
+from funprm.prm.table import RewardTable
+from funprm.prm.validate import metrics
+from funprm.records import Json, LabelledProgram, key_of
+
+__all__ = ["TrainResult", "TrainingData", "train"]
+
+CHECKPOINT_SECONDS = 120.0
+"""At most so much work is lost when training is interrupted."""
+
+SCORING_TOKENS = 8192
+"""Tokens of a batch on validation."""
+
+CORRECTING = ("table",)
+CLEAN_OUTCOMES = ("orm", "joint", *CORRECTING)
+
+Report = Callable[[dict[str, Json]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What came of a training; the model is in `folder / "model"`."""
+
+    folder: Path
+    best_step: int
+    """Optimiser step (warm-up included) whose weights were kept."""
+    metrics: Mapping[str, Json]
+    """Of the kept weights on validation, see `validate.metrics`; empty without validation."""
+    steps: int
+    """Optimiser steps of the kept model's schedule."""
+    rows: int
+    """Distinct labelled partial programs."""
+    rows_touched: int
+    """How many of them the correction moved."""
+    seconds: float
+    tokens: int
+    """Tokens of all forward passes of training, without padding."""
+    not_fitting: int
+    """Programs left out because their code exceeds `max_tokens`."""
+    shortened: int
+    """Programs whose statement lost its middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of training on one pool of examples."""
+
+    name: str
+    steps: int
+    first: int
+    """Position in the learning-rate schedule of its first step."""
+    pool: Pool
+    validated: bool
+
+
+def train(
+    config: TrainConfig,
+    data: TrainingData,
+    folder: Path,
+    *,
+    report: Report | None = None,
+    init: Path | None = None,
+) -> TrainResult:
+    """Trains one reward model; continues exactly where an earlier call was interrupted.
+
+    Writes `model/` (the best checkpoint on validation), `curves.jsonl`, `corrected.jsonl` (modes
+    that correct), `result.json`, and `state/`, from which a call with the same arguments resumes:
+    on a CPU bitwise. A finished run is returned as it is.
+
+    Args:
+        config: settings.
+        data: labelled programs, split by problem.
+        folder: where to write.
+        report: called with progress now and then.
+        init: another run's folder, whose warm-up is shared, or a saved model to start from.
+
+    Raises:
+        TrainingError: shared problems, nothing to learn from, loss not finite, out of memory.
+        StoreError: the folder holds a run of other settings or data.
+        ConfigError: the warm-up of `init` is not the one these settings ask for.
+        ModelError: the base model or `init` cannot be opened.
+    """
+    try:
+        return _Run(config, data, Path(folder), report or (lambda _: None), init).run()
+    except (RuntimeError, MemoryError) as error:
+        text = str(error)
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in text:
+            raise TrainingError(
+                f"out of memory with {config.batch} programs per batch of up to "
+                f"{config.max_tokens} tokens: lower train.batch (and raise train.accumulate), "
+                "or set train.checkpointing = true"
+            ) from error
+        raise
+
+
+class _Run:
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: TrainingData,
+        folder: Path,
+        report: Report,
+        init: Path | None,
+    ) -> None:
+        self._config, self._folder, self._report, self._init = config, folder, report, init
+        self._started = time.monotonic()
+        self._data = data
+        data.check()
+        self._key = key_of(_settings(config), _contents(data), str(init or ""))
+        self._shared_key = key_of(_settings(config, shared=True), _contents(data))
+
+    def run(self) -> TrainResult:
+        """Trains, or returns what a finished run stored."""
+        if (finished := self._finished()) is not None:
+            return finished
+        self._prepare()
+        self._resume()
+        while self._phase < len(self._phases):
+            self._run_phase(self._phases[self._phase])
+        return self._finish()
+
+    # Preparation
+
+    def _prepare(self) -> None:
+        config, data = self._config, self._data
+        (self._folder / "state").mkdir(parents=True, exist_ok=True)
+        self._opened = self._open()
+        self._not_fitting = self._shortened = 0
+        fitted = [self._render(programs) for programs in (data.train, known_outcomes(data.meta))]
+        self._table = RewardTable(
+            (p for p, _ in fitted[0]), rate=config.correction_lr, prior=config.prior
+        )
+        self._validation = self._render(known_outcomes(data.validation))
+        self._phases = self._plan(fitted[0], fitted[1])
+        self._learner = Learner(self._opened, config)
+        self._phase = self._step = 0
+        self._losses: list[float] = []
+        self._curves: list[dict[str, Json]] = []
+        self._best: dict[str, Json] = {}
+        self._spent = 0.0
+        self._saved_at = time.monotonic()
+
+    def _open(self) -> Opened:
+        opened = open_base(self._config)
+        if self._init is None or _warmup_of(self._init).exists():
+            return opened
+        folder = self._init / "model" if (self._init / "model").exists() else self._init
+        saved = open_saved(folder, self._config.device)
+        try:
+            opened.model.load_state_dict(saved.model.state_dict())
+        except RuntimeError:
+            raise ModelError(
+                f"{folder} is not a {self._config.tuning} model on {self._config.base}: "
+                "expected the same base and tuning as in these settings"
+            ) from None
+        return opened
+
+    def _render(self, programs: Sequence[LabelledProgram]) -> list[tuple[LabelledProgram, Encoded]]:
+        encoded = self._opened.renderer.encode_all(programs, self._config.max_tokens)
+        self._not_fitting += sum(e is None for e in encoded)
+        self._shortened += sum(e is not None and e.shortened for e in encoded)
+        return [(p, e) for p, e in zip(programs, encoded, strict=True) if e is not None]
+
+    def _plan(
+        self,
+        programs: Sequence[tuple[LabelledProgram, Encoded]],
+        outcomes: Sequence[tuple[LabelledProgram, Encoded]],
+    ) -> list[Phase]:
+        config, mode = self._config, self._config.mode
+        steps = examples_of(programs, self._table.rows, partial=mode != "orm")
+        clean = examples_of(outcomes, {}, partial=False)
+        _require_labels(mode, steps, clean)
+        self._outer = self._pool(clean, 3) if mode in CORRECTING else None
+        self._epoch = -(-(len(steps) + len(clean)) // (config.batch * config.accumulate))
+        total = max(1, round(config.epochs * self._epoch))
+        if mode == "orm":
+            return [Phase("main", total, 0, self._pool([*steps, *clean], 1), True)]
+        first = min(total, round(config.warmup_epochs * self._epoch))
+        partial, rest = self._pool(steps, 0), total - first
+        phases = [Phase("warmup", first, 0, partial, mode == "none")]
+        if mode in CORRECTING:
+            phases.append(Phase("correct", rest, first, partial, False))
+        joint = self._pool([*steps, *clean], 1)
+        return [*phases, Phase("main", rest, first, partial if mode == "none" else joint, True)]
+
+    def _pool(self, examples: Sequence[Example], stream: int) -> Pool:
+        size = self._config.batch * self._config.accumulate
+        return Pool(examples, size, self._config.seed * 8 + stream)
+
+    # The loop
+
+    def _run_phase(self, phase: Phase) -> None:
+        if self._step == 0:
+            self._enter(phase)
+        while self._step < phase.steps:
+            self._advance(phase)
+            self._step += 1
+            last = self._step == phase.steps
+            if last or (phase.first + self._step) % self._interval == 0:
+                self._record(phase)
+            elif time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS:
+                self._checkpoint()
+        if phase.name == "warmup":
+            self._keep_warmup()
+        if phase.name == "correct":
+            self._write_corrected()
+        self._phase, self._step = self._phase + 1, 0
+        self._checkpoint()
+
+    @property
+    def _interval(self) -> int:
+        return max(1, round(self._config.evaluate_every * self._epoch))
+
+    def _enter(self, phase: Phase) -> None:
+        if phase.name == "main" and self._config.mode in CORRECTING:
+            self._learner.restore(_load(_warmup_of(self._folder)))
+
+    def _advance(self, phase: Phase) -> None:
+        examples = phase.pool.batch(self._step)
+        factor = _schedule(phase.first + self._step, phase.first + self._remaining(phase))
+        table = self._table if self._config.mode in CORRECTING and phase.name != "warmup" else None
+        try:
+            if phase.name == "correct" and table is not None and self._outer is not None:
+                outer = self._outer.batch(self._step)
+                loss, after = self._learner.correct(examples, outer, table, factor)
+            else:
+                loss, after = self._learner.fit(examples, table, factor).loss, None
+        except TrainingError as error:
+            names = ", ".join(e.generation for e in examples[:4])
+            raise TrainingError(
+                f"{error} at step {self._step} of phase {phase.name} (generations {names}, ...): "
+                "the last checkpoint is kept; lower train.lr, or set train.clip"
+            ) from None
+        self._losses.append(loss)
+        self._report(
+            {
+                "phase": phase.name,
+                "step": self._step + 1,
+                "steps": phase.steps,
+                "loss": loss,
+                "outer_loss": after,
+            }
+        )
+
+    def _remaining(self, phase: Phase) -> int:
+        return sum(p.steps for p in self._phases if p.name != "correct") - phase.first
+
+    def _record(self, phase: Phase) -> None:
+        entry: dict[str, Json] = {
+            "phase": phase.name,
+            "step": phase.first + self._step,
+            "epoch": (phase.first + self._step) / self._epoch,
+            "loss": sum(self._losses) / len(self._losses),
+        }
+        self._losses = []
+        if phase.name == "correct":
+            entry["moved"] = float((self._table.value - self._table.start).abs().mean())
+        if phase.validated:
+            entry["validation"] = self._validate(entry["step"])
+        self._curves.append(entry)
+        self._report(dict(entry))
+        self._checkpoint()
+
+    def _validate(self, step: int) -> dict[str, Json]:
+        found: dict[str, Json] = {}
+        if self._validation:
+            self._learner.model.eval()
+            scores = step_scores(
+                self._learner.model,
+                [encoded for _, encoded in self._validation],
+                self._opened.renderer.pad_id,
+                SCORING_TOKENS,
+            )
+            self._learner.model.train()
+            used = "last" if self._config.mode == "orm" else "mean"
+            found = metrics([program for program, _ in self._validation], scores, used)
+        rank = (found["criterion"], -found["brier"]) if found else (step, 0)
+        if not self._best or rank > tuple(self._best["rank"]):
+            self._best = {"step": step, "rank": rank, "metrics": found}
+            extra = {"mode": self._config.mode, "base": self._config.base, "step": step}
+            save(self._opened, self._folder / "model", extra)
+        return found
+
+    # Storing
+
+    def _checkpoint(self) -> None:
+        _write_jsonl(self._folder / "curves.jsonl", self._curves)
+        state = {
+            "key": self._key,
+            "phase": self._phase,
+            "step": self._step,
+            "learner": self._learner.state(),
+            "table": self._table.state(),
+            "losses": self._losses,
+            "curves": json.dumps(self._curves),
+            "best": json.dumps(self._best),
+            "seconds": self._seconds(),
+        }
+        _store(state, self._folder / "state" / "checkpoint.pt")
+        self._saved_at = time.monotonic()
+
+    def _resume(self) -> None:
+        path = self._folder / "state" / "checkpoint.pt"
+        if not path.exists():
+            self._adopt_warmup()
+            return
+        state = _load(path)
+        self._refuse_other(state["key"])
+        self._learner.restore(state["learner"])
+        self._learner.tokens = state["learner"]["tokens"]
+        self._table.restore(state["table"])
+        self._phase, self._step = state["phase"], state["step"]
+        self._losses, self._spent = state["losses"], state["seconds"]
+        self._curves, self._best = json.loads(state["curves"]), json.loads(state["best"])
+
+    def _adopt_warmup(self) -> None:
+        """Starts after the warm-up of another run, if it is the one wanted here."""
+        if self._init is None or not _warmup_of(self._init).exists():
+            return
+        if self._phases[0].name != "warmup":
+            raise ConfigError(
+                f"mode {self._config.mode!r} has no warm-up to take from {self._init}"
+            )
+        state = _load(_warmup_of(self._init))
+        if state["key"] != self._shared_key:
+            raise ConfigError(
+                f"the warm-up in {self._init} had other settings or data: "
+                "expected equal ones but for mode and correction; train without init"
+            )
+        self._learner.restore(state)
+        _store(state, _warmup_of(self._folder))
+        self._phase = 1
+
+    def _keep_warmup(self) -> None:
+        _store({"key": self._shared_key, **self._learner.state()}, _warmup_of(self._folder))
+
+    def _write_corrected(self) -> None:
+        _write_jsonl(self._folder / "corrected.jsonl", list(self._table.records()))
+
+    def _seconds(self) -> float:
+        return self._spent + time.monotonic() - self._started
+
+    def _finish(self) -> TrainResult:
+        result = TrainResult(
+            folder=self._folder,
+            best_step=self._best["step"],
+            metrics=self._best["metrics"],
+            steps=sum(phase.steps for phase in self._phases if phase.name != "correct"),
+            rows=len(self._table.rows),
+            rows_touched=int(self._table.touched.sum()),
+            seconds=self._seconds(),
+            tokens=self._learner.tokens,
+            not_fitting=self._not_fitting,
+            shortened=self._shortened,
+        )
+        stored = {**asdict(result), "key": self._key}
+        del stored["folder"]
+        _write_text(self._folder / "result.json", json.dumps(stored, indent=2) + "\n")
+        (self._folder / "state" / "checkpoint.pt").unlink(missing_ok=True)
+        return result
+
+    def _finished(self) -> TrainResult | None:
+        path = self._folder / "result.json"
+        if not path.exists():
+            return None
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        self._refuse_other(stored.pop("key"))
+        return TrainResult(folder=self._folder, **stored)
+
+    def _refuse_other(self, key: str) -> None:
+        if key != self._key:
+            raise StoreError(
+                f"{self._folder} holds a training of other settings or data: "
+                "use another folder, or remove this one"
+            )
+
+
+def _schedule(step: int, total: int) -> float:
+    """Learning-rate factor: a short rise, then a straight line down to a tenth."""
+    rise = max(1, min(50, total // 20))
+    return min(1.0, (step + 1) / rise) * (1 - 0.9 * step / total)
+
+
+def _require_labels(mode: str, steps: Sequence[Example], clean: Sequence[Example]) -> None:
+    """Refuses what nothing can be learned from."""
+    if not steps:
+        raise TrainingError("no labelled training program: expected programs with n > 0 verdicts")
+    if mode in CORRECTING and not clean:
+        raise TrainingError(
+            f"the meta set is empty: mode {mode!r} needs complete programs of other problems "
+            "with known outcomes; set aside some problems as meta"
+        )
+    used = [*steps, *clean] if mode in CLEAN_OUTCOMES else steps
+    _require_variety(used, "training rewards")
+    if mode in CORRECTING:
+        _require_variety(clean, "meta outcomes")
+
+
+def _require_variety(examples: Sequence[Example], noun: str) -> None:
+    values = {target for example in examples for target in example.targets}
+    if len(values) == 1:
+        raise TrainingError(
+            f"all {noun} are {values.pop():g}: nothing to learn from; "
+            "use problems that the policy sometimes solves"
+        )
+
+
+CORRECTION_SETTINGS = ("mode", "hypergradient", "correction_lr", "prior", "evaluate_every")
+
+
+def _settings(config: TrainConfig, *, shared: bool = False) -> dict[str, Json]:
+    """What determines a run; with `shared`, what determines its warm-up."""
+    left_out = ("device", *(CORRECTION_SETTINGS if shared else ()))
+    return {name: value for name, value in asdict(config).items() if name not in left_out}
+
+
+def _contents(data: TrainingData) -> list[Json]:
+    return [
+        [
+            [p.generation, p.problem_id, key_of(p.statement, p.steps), p.prefixes, p.k, p.n]
+            for p in s
+        ]
+        for s in (data.train, data.meta, data.validation)
+    ]
+
+
+def _warmup_of(folder: Path) -> Path:
+    return folder / "state" / "warmup.pt"
+
+
+def _store(state: Mapping[str, Any], path: Path) -> None:
+    fresh = path.with_suffix(".new")
+    torch.save(dict(state), fresh)
+    fresh.replace(path)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return loaded
+
+
+def _write_jsonl(path: Path, rows: Sequence[Mapping[str, Json]]) -> None:
+    _write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _write_text(path: Path, text: str) -> None:
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)

@@ -1,0 +1,111 @@
+"""What a model's scores are worth on validation problems."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from funprm.records import Json, LabelledProgram
+from funprm.rewards import AGGREGATORS
+
+Floats = NDArray[np.float64]
+
+CHOICE = 8
+"""Size of the sets of programs from which the criterion lets a model choose, at most."""
+
+
+def metrics(
+    programs: Sequence[LabelledProgram], scores: Sequence[Sequence[float]], aggregator: str
+) -> dict[str, Json]:
+    """Best-of-N accuracy by aggregator, areas under curves, Brier score, and the criterion.
+
+    Args:
+        programs: with known outcomes, several per problem; at least one.
+        scores: step scores of each program, in [0, 1].
+        aggregator: the one whose choices make the criterion.
+
+    Returns:
+        `criterion`: expected accuracy of `aggregator`'s choice among a random half of a problem's
+        programs (2 to `CHOICE` of them), averaged over problems: the quantity the model is used
+        for, and smoother than the accuracy of the one choice among all, because lower ranks
+        count, too. `best_of_n`: accuracy of each aggregator's choice among all programs of a
+        problem, ties split. `outcome_auc`, `brier`: of the last step's score against the
+        outcome. `step_auc`: of earlier steps against their k and n; None where undefined.
+    """
+    outcomes = np.array([program.outcome for program in programs])
+    groups = defaultdict(list)
+    for index, program in enumerate(programs):
+        groups[program.problem_id].append(index)
+    sets = [np.array(indices) for indices in groups.values()]
+    totals = {n: np.array([a(s) for s in scores]) for n, a in AGGREGATORS.items()}
+    last = totals["last"]
+    return {
+        "criterion": _mean(
+            expected_choice(totals[aggregator][s], outcomes[s], _half(len(s))) for s in sets
+        ),
+        "best_of_n": {
+            name: _mean(expected_choice(total[s], outcomes[s], len(s)) for s in sets)
+            for name, total in totals.items()
+        },
+        "one_sample": _mean(outcomes[s].mean() for s in sets),
+        "oracle": _mean(outcomes[s].max() for s in sets),
+        "outcome_auc": weighted_auc(last, outcomes, 1 - outcomes),
+        "step_auc": _step_auc(programs, scores),
+        "brier": float(np.square(last - outcomes).mean()),
+    }
+
+
+def expected_choice(totals: Floats, outcomes: Floats, size: int) -> float:
+    """Expected outcome of the best-scored of `size` programs drawn without replacement.
+
+    The program with a programs below it is the best of a draw with probability
+    C(a, size-1) / C(N, size); equal scores share their ranks' probabilities.
+    """
+    order = np.argsort(totals, kind="stable")
+    below = np.arange(len(totals))
+    chance = np.array([math.comb(a, size - 1) for a in below]) / math.comb(len(totals), size)
+    _, first, counts = np.unique(totals[order], return_index=True, return_counts=True)
+    shared = np.repeat(np.add.reduceat(chance, first) / counts, counts)
+    return float((shared * outcomes[order]).sum())
+
+
+def weighted_auc(scores: Floats, positive: Floats, negative: Floats) -> float | None:
+    """Probability that a positive's score exceeds a negative's, ties half; None without both.
+
+    Args:
+        scores: any real numbers, [R].
+        positive: positives at each score, [R].
+        negative: negatives at each score, [R].
+    """
+    _, inverse = np.unique(scores, return_inverse=True)
+    up, down = np.bincount(inverse, positive), np.bincount(inverse, negative)
+    pairs = up.sum() * down.sum()
+    if pairs == 0:
+        return None
+    return float((up * (np.cumsum(down) - down / 2)).sum() / pairs)
+
+
+def _step_auc(
+    programs: Sequence[LabelledProgram], scores: Sequence[Sequence[float]]
+) -> float | None:
+    rows = [
+        (p, k, n - k)
+        for program, ps in zip(programs, scores, strict=True)
+        for p, k, n in list(zip(ps, program.k, program.n, strict=True))[:-1]
+        if n
+    ]
+    if not rows:
+        return None
+    table = np.array(rows, dtype=np.float64)
+    return weighted_auc(table[:, 0], table[:, 1], table[:, 2])
+
+
+def _half(programs: int) -> int:
+    return min(programs, max(2, min(CHOICE, programs // 2)))
+
+
+def _mean(values: Iterable[float]) -> float:
+    numbers = list(values)
+    return math.fsum(numbers) / len(numbers)
