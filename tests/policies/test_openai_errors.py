@@ -81,6 +81,13 @@ def test_unknown_model() -> None:
         assert "but not this way" in failure(policy(server.url, model="tin"))
 
 
+def test_unknown_model_refused_as_a_bad_request() -> None:
+    with serve(refuse(400, "Invalid model: tin")) as server:
+        assert "it offers tiny, small" in failure(policy(server.url, model="tin"))
+        server.script.models = ("tin",)
+        assert "HTTP 400: Invalid model: tin" in failure(policy(server.url, model="tin"))
+
+
 def test_unreachable() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
