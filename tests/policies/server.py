@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
             state.lost[call] += 1
         self.close_connection = True
         if fault == "hang":
-            state.closing.wait(5)
+            state.closing.wait(6)
         elif fault == "half":
             self._head(200, {"Content-Length": str(len(answer))})
             self.wfile.write(answer[: len(answer) // 2])
@@ -229,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(200, {"Connection": "close"})
             self.wfile.write(answer[: len(answer) // 2])
         elif fault == "drip":
-            self._send(200, answer, chunks=50, pause=0.1)
+            self._send(200, answer, chunks=50, pause=0.12)
         with suppress(OSError):
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)

@@ -9,7 +9,7 @@ from funprm.policies.openai_answers import has_usage, read_replies
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
+    max_leaves=3,
 )
 NAMES = ("message", "text", "finish_reason", "logprobs", "content", "refusal", "logprob")
 CHOICE = st.dictionaries(
@@ -20,7 +20,7 @@ USAGE = st.dictionaries(
 )
 
 QUICK = settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

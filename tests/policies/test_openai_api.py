@@ -45,7 +45,7 @@ def test_raw_completions() -> None:
         (sample,) = tested.sample(requests(1))
     (body,) = server.bodies
     assert body["path"] == "/v1/completions"
-    assert body["prompt"] == "Solve p0.\n\n"
+    assert body["prompt"] == "Solve p0.\n"
     assert body["logprobs"] == 1
     assert sample.code == "print(0, 0)\n"
 

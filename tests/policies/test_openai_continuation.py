@@ -89,7 +89,7 @@ def test_raw_models_continue_without_probe() -> None:
         tested = policy(server.url, endpoint="completions", prompt="statement")
         (sample,) = tested.sample(requests(1, prefix=PREFIX))
     (body,) = server.bodies
-    assert body["prompt"] == f"Solve p0.\n\n{PREFIX}"
+    assert body["prompt"] == f"Solve p0.\n{PREFIX}"
     assert "stop" not in body
     assert sample.code == PREFIX + REST
 

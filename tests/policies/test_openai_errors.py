@@ -33,8 +33,10 @@ def refuse(status: int, message: str, code: str = "", parameter: str = "") -> Sc
 def failure(tested: OpenAIPolicy, count: int = 20) -> str:
     with pytest.raises(PolicyError) as caught:
         list(tested.sample(requests(count)))
-    text = "".join(traceback.format_exception(caught.value))
-    assert KEY not in text
+    whole = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame for frame in whole.stack if "/funprm/" in frame.filename]
+    assert KEY not in repr([frame.locals for frame in ours])
+    assert KEY not in "".join(traceback.format_exception(caught.value))
     assert KEY not in repr(caught.value.__context__)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -79,6 +81,13 @@ def test_unknown_model() -> None:
         assert "check model='tin' and base_url" in failure(policy(server.url, model="tin"))
         server.script.models = ("tin",)
         assert "but not this way" in failure(policy(server.url, model="tin"))
+
+
+def test_unknown_model_refused_as_a_bad_request() -> None:
+    with serve(refuse(400, "Invalid model: tin")) as server:
+        assert "it offers tiny, small" in failure(policy(server.url, model="tin"))
+        server.script.models = ("tin",)
+        assert "HTTP 400: Invalid model: tin" in failure(policy(server.url, model="tin"))
 
 
 def test_unreachable() -> None:

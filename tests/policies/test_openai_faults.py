@@ -23,7 +23,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_thousand_requests_with_one_fault_in_twenty() -> None:
     wanted = requests(100, problems=20)
     with serve(Script(fault=one_in(20))) as server:
-        tested = policy(server.url, timeout=3.0)
+        tested = policy(server.url, timeout=4.0)
         samples = list(tested.sample(wanted))
     assert Counter(sample.key for sample in samples) == Counter(r.key for r in wanted)
     by_key = {sample.key: sample for sample in samples}

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -19,6 +19,8 @@ class Dice:
     """A policy whose programs depend on problem, prefix and seed alone."""
 
     batch = 8
+    whole_batches: ClassVar[bool] = False
+    unanswered_is_final: ClassVar[bool] = False
 
     def identity(self) -> Mapping[str, Any]:
         return {"policy": "dice"}

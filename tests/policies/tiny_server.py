@@ -1,7 +1,8 @@
 """An OpenAI-compatible server over any policy, for problems that it knows.
 
-The same program comes out for the same problem, prefix and seed, whether the policy is asked
-itself or through this server; so whole runs can go through the API policy without a large model.
+The policy is asked for one program at a time, with the seed that the call carries, no key and
+index 0: what it draws from these alone is the same in each run, and the same as when it is asked
+itself. So whole runs can go through the API policy without a large model.
 """
 
 import threading
@@ -22,7 +23,7 @@ def serve_policy(policy: Policy, problems: Iterable[Problem], style: str) -> Ite
     """Serve a policy for the length of a with-block.
 
     Args:
-        policy: what answers; asked for one program at a time.
+        policy: what answers.
         problems: those that may be asked for.
         style: the style of the prompts that will arrive.
     """
@@ -60,8 +61,8 @@ class _Model:
     def _split(self, text: str) -> tuple[Problem, str]:
         """A raw prompt: the known problem's, then the beginning of the answer."""
         for prompt, problem in self._problems.items():
-            if text.startswith(f"{prompt}\n\n"):
-                begin = text.removeprefix(f"{prompt}\n\n")
+            if text.startswith(f"{prompt}\n"):
+                begin = text.removeprefix(f"{prompt}\n")
                 return problem, begin.removeprefix("```python\n")
         raise RefusalError(400, "an unknown problem")
 

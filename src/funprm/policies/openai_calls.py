@@ -96,7 +96,7 @@ class Form:
         # The block that the beginning opens is all that is wanted: stop where it is closed.
         question: dict[str, Json] = {} if begin == prefix else {"stop": ["\n```"]}
         if endpoint == "completions":
-            return {"prompt": f"{prompt}\n\n{begin}", **question}
+            return {"prompt": f"{prompt}\n{begin}", **question}
         messages = [{"role": "user", "content": prompt}]
         if prefix:
             messages.append({"role": "assistant", "content": begin})

@@ -37,6 +37,11 @@ async def explain(error: RejectedError, transport: Transport, model: str) -> Pol
                 f"{base_url} does not answer such calls ({error}): base_url must be the address "
                 "below which /chat/completions lies"
             )
+        case 400 if "model" in error.message.lower() and model in error.message:
+            # Some servers refuse an unknown model so; the word stands in other refusals, too.
+            offered = await transport.models()
+            known = not offered or model in offered
+            return None if known else PolicyError(_unknown(offered, base_url, model, error))
         case _:
             return None
 

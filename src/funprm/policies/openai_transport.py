@@ -286,6 +286,7 @@ def authorization(variable: str) -> dict[str, str]:
     """
     key = os.environ.get(variable, "").strip()
     if not re.fullmatch(r"[\x21-\x7e]*", key):
+        del key  # some tracebacks show local variables
         raise PolicyError(
             f"the environment variable {variable} holds no key (blanks or characters outside "
             "ASCII): set it to the key alone"
