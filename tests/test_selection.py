@@ -51,7 +51,7 @@ def test_the_examples_in_the_docstrings_run() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(pool=pools(), data=st.data())
 def test_permuting_candidates_permutes_the_choice(
     name: str, pool: list[Candidate], data: st.DataObject
@@ -62,7 +62,7 @@ def test_permuting_candidates_permutes_the_choice(
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(pool=pools(most=5))
 def test_the_curve_is_the_mean_over_all_subsets(name: str, pool: list[Candidate]) -> None:
     chosen = selector(name)
@@ -79,6 +79,7 @@ def test_the_curve_is_the_mean_over_all_subsets(name: str, pool: list[Candidate]
         assert got == pytest.approx(sum(rates) / len(rates))
 
 
+@settings(max_examples=40)
 @given(pool=pools(most=9))
 def test_random_is_pass_at_1_and_oracle_is_pass_at_n(pool: list[Candidate]) -> None:
     sizes = range(1, len(pool) + 1)

@@ -48,7 +48,7 @@ def candidate(index: int, verdict: str, text: str, *selected: str) -> CandidateV
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def data() -> ReportData:
     names = ("random", "score:none", "score:table", "oracle")
     problems = tuple(

@@ -16,7 +16,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from funprm.report.data import Curve, ReportData, RewardPoint, TrainingCurve
 from funprm.report.wording import model_label, selector_label
@@ -135,7 +135,8 @@ def best_of_n(data: ReportData, palette: Palette) -> Figure:
     axes.margins(x=0.03)
     axes.set_xlabel("N, candidate programs per problem")
     axes.set_ylabel("problems solved")
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
     _label_ends(axes, ends)
     return figure
 
