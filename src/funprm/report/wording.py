@@ -19,11 +19,9 @@ _SELECTORS: Mapping[str, str] = {
 
 _MODELS: Mapping[str, str] = {
     "orm": "Outcome model",
-    "none": "PRM, uncorrected",
+    "prm": "PRM, uncorrected",
     "joint": "PRM, joint",
-    "table": "FunPRM",
-    "reweight": "FunPRM, reweighting",
-    "table+reweight": "FunPRM, table + reweighting",
+    "funprm": "FunPRM",
 }
 
 COLUMNS: Mapping[str, str] = {
@@ -52,7 +50,7 @@ def model_label(model: str) -> str:
 def selector_label(selector: str) -> str:
     """A selector's name for people.
 
-    >>> selector_label("public_tests+score:table:min")
+    >>> selector_label("public_tests+score:funprm:min")
     'Public tests, then FunPRM (min)'
     """
     base = selector.removeprefix("public_tests+")

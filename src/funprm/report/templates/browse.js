@@ -147,8 +147,9 @@
     };
   }
 
-  function reward(step) {
-    if (!step[N]) return "";
+  // The last step is the complete program: its reward is the verdict, which is shown anyway.
+  function reward(step, isLast) {
+    if (isLast || !step[N]) return "";
     const corrected = step[CORRECTED] === null ? "" : `, corrected to ${written(step[CORRECTED])}`;
     return `${step[K]} of ${step[N]} completions pass${corrected}`;
   }
@@ -156,9 +157,9 @@
   const pickers = (problem, i) =>
     index.selectors.filter((_, selector) => problem[PICKS][selector] === i).join(" \u00b7 ");
 
-  function stepView(step, texts) {
+  function stepView(step, isLast, texts) {
     const value = score(step);
-    const about = [reward(step), value === null ? "no score" : `score ${written(value)}`];
+    const about = [reward(step, isLast), value === null ? "no score" : `score ${written(value)}`];
     return el("section", { class: "step", ...colours(value) },
       el("header", null, el("b", null, step[NAME] || "program"),
         el("span", null, about.filter(Boolean).join("  \u00b7  "))),
@@ -173,7 +174,7 @@
         el("span", { class: "by-score" }, `mean score ${written(meanScore(candidate))}`),
         by ? el("span", { class: "by" }, `chosen by ${by}`) : null),
       candidate.d ? el("p", { class: "detail" }, candidate.d) : null,
-      ...candidate.f.map((step) => stepView(step, block.t)));
+      ...candidate.f.map((step, at) => stepView(step, at === candidate.f.length - 1, block.t)));
   }
 
   function overviewRow(problem, block, i) {
