@@ -5,13 +5,14 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funprm import rewards
 from funprm.errors import ConfigError, DataError
 from funprm.rewards import AGGREGATORS, aggregator, posterior_sd, prior_reward, raw_reward, tally
 
+REPEATABLE = settings(deadline=None, derandomize=True, max_examples=100)
 scores = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12)
 counts = st.integers(0, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -20,12 +21,14 @@ def test_the_examples_in_the_docstrings_run() -> None:
     assert doctest.testmod(rewards).failed == 0
 
 
+@REPEATABLE
 @given(st.lists(st.sampled_from([True, False, None])))
 def test_a_completion_that_was_not_judged_is_no_failure(outcomes: list[bool | None]) -> None:
     k, n, not_judged = tally(outcomes)
     assert (k, n - k, not_judged) == tuple(outcomes.count(x) for x in (True, False, None))
 
 
+@REPEATABLE
 @given(counts)
 def test_the_prior_reward_is_inside_and_symmetric(count: tuple[int, int]) -> None:
     k, n = count
@@ -33,6 +36,7 @@ def test_the_prior_reward_is_inside_and_symmetric(count: tuple[int, int]) -> Non
     assert prior_reward(k, n) + prior_reward(n - k, n) == pytest.approx(1.0)
 
 
+@REPEATABLE
 @given(counts)
 def test_the_posterior_is_that_of_the_beta_distribution(count: tuple[int, int]) -> None:
     k, n = count
@@ -56,6 +60,7 @@ def test_impossible_counts_are_refused(k: int, n: int) -> None:
 
 
 @pytest.mark.parametrize("name", AGGREGATORS)
+@REPEATABLE
 @given(scores=scores, data=st.data())
 def test_aggregators_are_monotone(name: str, scores: list[float], data: st.DataObject) -> None:
     raised = [data.draw(st.floats(p, 1.0)) for p in scores]
@@ -63,12 +68,14 @@ def test_aggregators_are_monotone(name: str, scores: list[float], data: st.DataO
 
 
 @pytest.mark.parametrize("name", ["mean", "min", "product", "log_odds"])
+@REPEATABLE
 @given(scores=scores, data=st.data())
 def test_all_but_last_ignore_the_order(name: str, scores: list[float], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(scores))
     assert AGGREGATORS[name](shuffled) == AGGREGATORS[name](scores)
 
 
+@REPEATABLE
 @given(p=st.floats(0.0, 1.0))
 def test_of_one_step_the_aggregate_is_its_score(p: float) -> None:
     for name in ("mean", "last", "min"):

@@ -13,6 +13,7 @@ from funprm.rewards import AGGREGATORS
 from funprm.selection import Candidate, Selector, best_of_n, parse_selector
 from funprm.statistics import pass_at_k
 
+REPEATABLE = settings(deadline=None, derandomize=True, max_examples=20)
 NAMES = [
     "random", "oracle", "public_tests", "majority", "self_certainty", "likelihood",
     "score:prm", "score:prm:min", "score:prm:product",
@@ -51,7 +52,7 @@ def test_the_examples_in_the_docstrings_run() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=30)
+@REPEATABLE
 @given(pool=pools(), data=st.data())
 def test_permuting_candidates_permutes_the_choice(
     name: str, pool: list[Candidate], data: st.DataObject
@@ -62,7 +63,7 @@ def test_permuting_candidates_permutes_the_choice(
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=30)
+@REPEATABLE
 @given(pool=pools(most=5))
 def test_the_curve_is_the_mean_over_all_subsets(name: str, pool: list[Candidate]) -> None:
     chosen = selector(name)
@@ -79,6 +80,7 @@ def test_the_curve_is_the_mean_over_all_subsets(name: str, pool: list[Candidate]
         assert got == pytest.approx(sum(rates) / len(rates))
 
 
+@REPEATABLE
 @given(pool=pools(most=9))
 def test_random_is_pass_at_1_and_oracle_is_pass_at_n(pool: list[Candidate]) -> None:
     sizes = range(1, len(pool) + 1)

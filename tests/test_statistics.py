@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funprm import statistics
@@ -26,11 +26,14 @@ from funprm.statistics import (
     roc_auc,
 )
 
+REPEATABLE = settings(deadline=None, derandomize=True, max_examples=100)
+
 
 def test_the_examples_in_the_docstrings_run() -> None:
     assert doctest.testmod(statistics).failed == 0
 
 
+@REPEATABLE
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.data())
 def test_pass_at_k_is_the_share_of_lucky_subsets(nc: tuple[int, int], data: st.DataObject) -> None:
     n, c = nc
@@ -56,6 +59,7 @@ def test_a_published_gain_of_five_problems_is_not_significant() -> None:
     assert (test.p, test.only_first, test.only_second) == (0.0625, 5, 0)
 
 
+@REPEATABLE
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
 def test_mcnemar_is_the_two_sided_binomial_test(pairs: list[tuple[bool, bool]]) -> None:
     first, second = [a for a, _ in pairs], [b for _, b in pairs]
@@ -113,6 +117,7 @@ def test_solving_everything_is_not_certainty() -> None:
     assert constant == Interval(0.5, 0.5, 0.5)
 
 
+@REPEATABLE
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(0, 5))
 def test_intervals_are_ordered_and_inside(solved: list[bool], seed: int) -> None:
     (got,) = bootstrap([float(s) for s in solved], resamples=100, seed=seed)
@@ -137,6 +142,7 @@ def test_values_that_cannot_be_resampled_are_refused(bad: list[float]) -> None:
         bootstrap(bad)
 
 
+@REPEATABLE
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.1, 0.2, 0.5, 0.9])), min_size=1))
 def test_auc_is_the_share_of_ordered_pairs(items: list[tuple[bool, float]]) -> None:
     positive = [s for y, s in items if y]

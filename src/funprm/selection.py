@@ -6,7 +6,7 @@ apart at random, never by position, so a selector knows nothing of the order of 
 
 import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from random import Random
@@ -122,10 +122,8 @@ def parse_selector(
         return Selector(name, _score_value(base, aggregators, default), filtered)
     if base not in _VALUES:
         known = [*_VALUES, "score:MODEL", "score:MODEL:AGGREGATOR"]
-        near = difflib.get_close_matches(base, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigError(
-            f"unknown selector {name!r}: {hint}known are {', '.join(known)}, "
+            f"unknown selector {name!r}: {_nearest(base, known)}known are {', '.join(known)}, "
             f"each also as {PUBLIC}+NAME"
         )
     return Selector(name, _VALUES[base], filtered)
@@ -141,8 +139,8 @@ def best_of_n(
 ) -> tuple[float | None, ...]:
     """Expected accuracy where the selector sees a random subset of n candidates, for each n.
 
-    Exact in closed form for selectors that judge each candidate by itself: a candidate that a
-    others beat is the best of n with probability C(M-1-a, n-1) / C(M, n); candidates that tie
+    Exact in closed form for selectors that judge each candidate by itself: a candidate that b
+    others beat is the best of n with probability C(M-1-b, n-1) / C(M, n); candidates that tie
     share theirs. For `majority` exact where there are no more than `subsets` subsets, else the
     mean over that many random ones. Random choices among ties enter by their expectation.
     Candidates that were not judged are left out.
@@ -266,6 +264,11 @@ def _ranked_last(values: Sequence[float | None]) -> NDArray[np.float64]:
     return np.where(np.isnan(filled), -np.inf, np.maximum(filled, np.finfo(np.float64).min))
 
 
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
+
+
 def _score_value(base: str, aggregators: Mapping[str, Aggregator], default: str) -> Value:
     model, colon, how = base.removeprefix("score:").rpartition(":")
     if not colon:
@@ -273,9 +276,7 @@ def _score_value(base: str, aggregators: Mapping[str, Aggregator], default: str)
     if not model:
         raise ConfigError(f"selector {base!r} names no model: expected score:MODEL")
     if how not in aggregators:
-        near = difflib.get_close_matches(how, aggregators, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        known = ", ".join(aggregators)
+        hint, known = _nearest(how, aggregators), ", ".join(aggregators)
         raise ConfigError(f"unknown aggregator {how!r} in {base!r}: {hint}known are {known}")
     aggregate = aggregators[how]
 

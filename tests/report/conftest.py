@@ -41,24 +41,24 @@ def row(selector: str, middle: float, test: McNemar | None, uninformed: int = 0)
 
 
 def candidate(index: int, verdict: str, text: str, *selected: str) -> CandidateView:
-    step = FunctionView(text=text, name="solve", scores={"orm": 0.25, "table": 0.9}, k=3, n=4)
-    last = FunctionView(text="main()\n", name="main", scores={"table": 1 / 3}, corrected=0.625)
+    step = FunctionView(text=text, name="solve", scores={"orm": 0.25, "funprm": 0.9}, k=3, n=4)
+    last = FunctionView(text="main()\n", name="main", scores={"funprm": 1 / 3}, corrected=0.625)
     return CandidateView(
         index=index, verdict=verdict, functions=(step, last), detail=text, selected_by=selected
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def data() -> ReportData:
-    names = ("random", "score:none", "score:table", "oracle")
+    names = ("random", "score:prm", "score:funprm", "oracle")
     problems = tuple(
         ProblemView(
             problem_id=f"problem {i}/{HOSTILE if i == 1 else ''}",
             statement=HOSTILE,
             difficulty=("easy", "hard")[i % 2],
             candidates=(
-                candidate(0, "passed", "def solve():\n    return 1\n", "score:table", "oracle"),
-                candidate(1, "wrong answer", HOSTILE, "score:none"),
+                candidate(0, "passed", "def solve():\n    return 1\n", "score:funprm", "oracle"),
+                candidate(1, "wrong answer", HOSTILE, "score:prm"),
                 candidate(2, "not judged", "def solve():\n    return 1\n"),
             ),
         )
@@ -66,11 +66,11 @@ def data() -> ReportData:
     )
     return ReportData(
         title=f"Run <1> {HOSTILE}",
-        baseline="score:none",
+        baseline="score:prm",
         table=(
             row("random", 0.6, McNemar(0.0001, 2, 30)),
-            row("score:none", 0.77, None),
-            row("score:table", 0.81, McNemar(0.0625, 5, 0), uninformed=2),
+            row("score:prm", 0.77, None),
+            row("score:funprm", 0.81, McNemar(0.0625, 5, 0), uninformed=2),
             row("oracle", 0.9, McNemar(0.0001, 20, 0)),
         ),
         settings={"policy": HOSTILE},
@@ -87,7 +87,7 @@ def data() -> ReportData:
         rewards=tuple(RewardPoint(k=k % 5, n=4, corrected=k % 7 / 6) for k in range(70)),
         training=(
             TrainingCurve(
-                model="table", measure="train loss", points=((0, 0.7), (1, 0.5)), chosen=1
+                model="funprm", measure="train loss", points=((0, 0.7), (1, 0.5)), chosen=1
             ),
             TrainingCurve(model="mine", measure="train loss", points=()),
         ),

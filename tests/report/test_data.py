@@ -17,6 +17,6 @@ def test_the_summary_is_plain_json(data: ReportData) -> None:
 
 
 def test_the_selector_under_study_is_the_best_one_that_does_not_look(data: ReportData) -> None:
-    assert data.focus == "score:table"
+    assert data.focus == "score:funprm"
     assert replace(data, highlight="random").focus == "random"
     assert replace(data, table=()).focus == ""

@@ -16,11 +16,11 @@ def test_the_examples_in_the_docstrings_run() -> None:
     ("selector", "label"),
     [
         ("random", "One sample"),
-        ("score:table", "FunPRM"),
+        ("score:funprm", "FunPRM"),
         ("score:my-model:log_odds", "my-model (log_odds)"),
-        ("score:table+reweight", "FunPRM, table + reweighting"),
+        ("score:funprm+reweight", "funprm+reweight"),
         ("public_tests+majority", "Public tests, then majority of outputs"),
-        ("public_tests+score:none", "Public tests, then PRM, uncorrected"),
+        ("public_tests+score:prm", "Public tests, then PRM, uncorrected"),
         ("judge", "judge"),
     ],
 )
@@ -44,7 +44,7 @@ def test_the_headline_is_plain_where_the_gain_is_clear(data: ReportData) -> None
 
 
 def test_the_headline_of_the_baseline_compares_nothing(data: ReportData) -> None:
-    assert wording.headline(replace(data, highlight="score:none")) == (
+    assert wording.headline(replace(data, highlight="score:prm")) == (
         "PRM, uncorrected solves 77.0 % of 131 problems (95 % interval 69.0–85.0)."
     )
     assert wording.headline(replace(data, table=())) == ""

@@ -16,7 +16,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from funprm.report.data import Curve, ReportData, RewardPoint, TrainingCurve
 from funprm.report.wording import model_label, selector_label
@@ -135,7 +136,8 @@ def best_of_n(data: ReportData, palette: Palette) -> Figure:
     axes.margins(x=0.03)
     axes.set_xlabel("N, candidate programs per problem")
     axes.set_ylabel("problems solved")
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
     _label_ends(axes, ends)
     return figure
 
@@ -174,21 +176,22 @@ def training(curves: Sequence[TrainingCurve], palette: Palette) -> Figure:
     rows = -(-len(models) // columns)
     figure = Figure(figsize=(8.4, 0.4 + 2.4 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    lines: dict[str, Line2D] = {}
     for axes, model in zip(panels, models, strict=False):
         for curve in (c for c in curves if c.model == model):
             i = measures.index(curve.measure)
             x, y = zip(*curve.points, strict=True) if curve.points else ((), ())
             colour = palette.series[i % len(palette.series)]
-            # Drawn for every panel, named once: the legend stands below all of them.
-            label = curve.measure if model == models[0] else None
-            axes.plot(x, y, color=colour, marker=_MARKERS[i % 6], markersize=3.0, label=label)
+            marker = _MARKERS[i % len(_MARKERS)]
+            (lines[curve.measure],) = axes.plot(x, y, color=colour, marker=marker, markersize=3.0)
             if curve.chosen is not None:
                 axes.axvline(curve.chosen, color=palette.muted, linewidth=1, linestyle=(0, (2, 3)))
         axes.set_title(model_label(model), loc="left", fontsize=10)
         axes.set_xlabel("epoch")
     for axes in panels[len(models) :]:
         axes.set_visible(False)
-    figure.legend(loc="outside lower left", ncols=len(measures), frameon=False)
+    names = [measure.replace("_", " ") for measure in lines]
+    figure.legend(lines.values(), names, loc="outside lower left", ncols=len(names), frameon=False)
     return figure
 
 

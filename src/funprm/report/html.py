@@ -37,7 +37,7 @@ def write_report(data: ReportData, path: Path) -> None:
     page = _page(data)
     draft = path.with_name(path.name + ".part")
     try:
-        # A lone surrogate in a program's text has no UTF-8 form; escaped it is harmless.
+        # A lone surrogate in a name has no UTF-8 form; escaped it is harmless.
         draft.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
         draft.replace(path)
     except OSError as error:
@@ -117,7 +117,7 @@ def _style(environment: Environment) -> str:
 def _figures(data: ReportData) -> dict[str, Markup]:
     drawn = {}
     with figures.style(THEMED):
-        if data.curves:
+        if any(len(curve.points) > 1 for curve in data.curves):
             description = "Share of problems solved over the number of candidates, by selector"
             figure = figures.best_of_n(data, THEMED)
             drawn["curves"] = Markup(inline_svg(figure, "curves", description))
@@ -205,7 +205,7 @@ def _rounded(number: float | None) -> float | None:
 
 def _json(value: Json) -> Markup:
     """JSON that may stand inside a script element, whatever text it holds."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    text = _bytes(value).decode()
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
@@ -213,6 +213,11 @@ def _json(value: Json) -> Markup:
 
 def _packed(value: Json) -> str:
     """JSON, deflated without a header, in base64."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     press = zlib.compressobj(level=9, wbits=-zlib.MAX_WBITS)
-    return base64.b64encode(press.compress(text.encode()) + press.flush()).decode()
+    return base64.b64encode(press.compress(_bytes(value)) + press.flush()).decode()
+
+
+def _bytes(value: Json) -> bytes:
+    """JSON in UTF-8; lone surrogates, which have no UTF-8 form, become question marks."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode(errors="replace")

@@ -9,7 +9,8 @@
   const [ID, DIFFICULTY, VERDICTS, PICKS] = [0, 1, 2, 3];
   const [TEXT, NAME, SCORES, K, N, CORRECTED] = [0, 1, 2, 3, 4, 5];
   const FIRST_ROWS = 300;
-  const position = new Map(index.problems.map((problem, i) => [problem[ID], i]));
+  const address = (problem) => `#/problem/${encodeURIComponent(problem[ID])}`;
+  const position = new Map(index.problems.map((problem, i) => [address(problem), i]));
   const state = {
     text: "", difficulty: "", relation: "", a: index.focus, b: index.baseline,
     model: index.model, order: "sample", all: false,
@@ -30,10 +31,11 @@
   // Verdicts
 
   const kind = (verdict) =>
-    verdict === "passed" ? "pass" : verdict === "not judged" ? "none" : "fail";
+    verdict === "passed" ? "pass" : verdict && verdict !== "not judged" ? "fail" : "none";
   const SIGNS = { pass: "\u2713", fail: "\u2717", none: "\u2013" };
   const verdictOf = (problem, selector) => problem[VERDICTS][problem[PICKS][selector]];
   const solves = (problem, selector) => verdictOf(problem, selector) === "passed";
+  const fails = (problem, selector) => kind(verdictOf(problem, selector)) === "fail";
 
   function badge(verdict) {
     if (verdict === undefined) return el("span", { class: "none" }, "\u2013");
@@ -45,10 +47,10 @@
 
   const RELATIONS = {
     "": ["any result", () => true],
-    apart: ["A and B differ", (p) => solves(p, state.a) !== solves(p, state.b)],
-    only_a: ["A solves, B does not", (p) => solves(p, state.a) && !solves(p, state.b)],
-    only_b: ["B solves, A does not", (p) => !solves(p, state.a) && solves(p, state.b)],
-    missed: ["A misses a passing program", (p) => !solves(p, state.a) && p[VERDICTS].includes("passed")],
+    apart: ["A and B differ", (p) => RELATIONS.only_a[1](p) || RELATIONS.only_b[1](p)],
+    only_a: ["A solves, B fails", (p) => solves(p, state.a) && fails(p, state.b)],
+    only_b: ["B solves, A fails", (p) => solves(p, state.b) && fails(p, state.a)],
+    missed: ["A misses a passing program", (p) => fails(p, state.a) && p[VERDICTS].includes("passed")],
     never: ["no program passes", (p) => !p[VERDICTS].includes("passed")],
   };
 
@@ -64,7 +66,7 @@
   }
 
   const link = (problem, text) =>
-    el("a", { href: `#/problem/${encodeURIComponent(problem[ID])}` }, text);
+    el("a", { href: address(problem) }, text);
 
   function row(problem) {
     const verdicts = problem[VERDICTS];
@@ -145,8 +147,9 @@
     };
   }
 
-  function reward(step) {
-    if (!step[N]) return "";
+  // The last step is the complete program: its reward is the verdict, which is shown anyway.
+  function reward(step, isLast) {
+    if (isLast || !step[N]) return "";
     const corrected = step[CORRECTED] === null ? "" : `, corrected to ${written(step[CORRECTED])}`;
     return `${step[K]} of ${step[N]} completions pass${corrected}`;
   }
@@ -154,9 +157,9 @@
   const pickers = (problem, i) =>
     index.selectors.filter((_, selector) => problem[PICKS][selector] === i).join(" \u00b7 ");
 
-  function stepView(step, texts) {
+  function stepView(step, isLast, texts) {
     const value = score(step);
-    const about = [reward(step), value === null ? "no score" : `score ${written(value)}`];
+    const about = [reward(step, isLast), value === null ? "no score" : `score ${written(value)}`];
     return el("section", { class: "step", ...colours(value) },
       el("header", null, el("b", null, step[NAME] || "program"),
         el("span", null, about.filter(Boolean).join("  \u00b7  "))),
@@ -171,7 +174,7 @@
         el("span", { class: "by-score" }, `mean score ${written(meanScore(candidate))}`),
         by ? el("span", { class: "by" }, `chosen by ${by}`) : null),
       candidate.d ? el("p", { class: "detail" }, candidate.d) : null,
-      ...candidate.f.map((step) => stepView(step, block.t)));
+      ...candidate.f.map((step, at) => stepView(step, at === candidate.f.length - 1, block.t)));
   }
 
   function overviewRow(problem, block, i) {
@@ -246,9 +249,7 @@
   async function route(event) {
     const hash = location.hash;
     if (hash && !hash.startsWith("#/")) return;
-    const match = /^#\/problem\/(.*)$/.exec(hash);
-    let at;
-    try { at = match ? position.get(decodeURIComponent(match[1])) : undefined; } catch { at = undefined; }
+    const at = position.get(hash);
     const view = at !== undefined ? "problem" : hash === "#/problems" ? "problems" : "summary";
     for (const name of ["summary", "problems", "problem"]) byId(name).hidden = name !== view;
     for (const anchor of document.querySelectorAll("nav a")) {
