@@ -92,7 +92,7 @@ def measure(model: PreTrainedModel, rows: Sequence[Row], repeats: int) -> dict[s
     """The best time of each side in seconds; they take turns, so that both see the same load."""
     sides = {"generate": librarys, "funprm": ours}
     best = dict.fromkeys(sides, math.inf)
-    for _ in range(repeats + 1):  # the first one warms up, and is never the best
+    for _ in range(repeats + 1):  # one more, to warm up
         for name, draw in sides.items():
             start = time.perf_counter()
             draw(model, rows)
