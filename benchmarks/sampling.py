@@ -7,8 +7,9 @@ Prints one table; the last column is the ratio to `generate`.
 """
 
 import argparse
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,27 +88,16 @@ def librarys(model: PreTrainedModel, rows: Sequence[Row]) -> None:
     )
 
 
-def seconds(draw: Callable[[], None], repeats: int) -> float:
-    """The best of some runs, after one that is not counted."""
-    draw()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        draw()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def measure(
-    model: PreTrainedModel, rows: Sequence[Row], repeats: int
-) -> list[tuple[str, float, float]]:
-    """Name, programs per second and tokens per second of both sides."""
-    tokens = sum(row.limit for row in rows)
-    table = []
-    for name, draw in (("generate", librarys), ("funprm", ours)):
-        spent = seconds(lambda draw=draw: draw(model, rows), repeats)  # type: ignore[misc]
-        table.append((name, len(rows) / spent, tokens / spent))
-    return table
+def measure(model: PreTrainedModel, rows: Sequence[Row], repeats: int) -> dict[str, float]:
+    """The best time of each side in seconds; they take turns, so that both see the same load."""
+    sides = {"generate": librarys, "funprm": ours}
+    best = dict.fromkeys(sides, math.inf)
+    for _ in range(repeats + 1):  # one more, to warm up
+        for name, draw in sides.items():
+            start = time.perf_counter()
+            draw(model, rows)
+            best[name] = min(best[name], time.perf_counter() - start)
+    return best
 
 
 def main() -> None:
@@ -133,12 +123,12 @@ def main() -> None:
         tokens=given.tokens,
     )
     rows = make_rows(load, model.config.vocab_size)
-    table = measure(model, rows, given.repeats)
-    base = table[0][1]
-    print(f"{model.num_parameters() / 1e6:.1f}M parameters, {len(rows)} rows, {given.device}")  # noqa: T201
-    for name, programs, per_second in table:
-        line = f"{name:>10} {programs:8.0f} programs/s {per_second:8.0f} tokens/s"
-        print(f"{line} {programs / base:6.2f}x")  # noqa: T201
+    best = measure(model, rows, given.repeats)
+    size, tokens = model.num_parameters() / 1e6, sum(row.limit for row in rows)
+    print(f"{size:.1f}M parameters, {len(rows)} rows, {given.device}, {given.threads} threads")  # noqa: T201
+    for name, spent in best.items():
+        speed = f"{len(rows) / spent:8.0f} programs/s {tokens / spent:8.0f} tokens/s"
+        print(f"{name:>10} {speed} {best['generate'] / spent:6.2f}x")  # noqa: T201
 
 
 if __name__ == "__main__":

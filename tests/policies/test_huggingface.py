@@ -192,6 +192,10 @@ class Scripted:
         ]
 
 
+def tokens(policy: HuggingFacePolicy, text: str) -> tuple[int, ...]:
+    return tuple(policy._tokenizer(text)["input_ids"])
+
+
 def scripted(folder: Path, answer: str, wanted: Request, **settings: Any) -> tuple[str, Sample]:
     one = policy(folder, **settings)
     one.__dict__["_context"] = 10_000
@@ -218,6 +222,24 @@ def test_a_continuation_begins_the_block(folder: Path) -> None:
     assert sample.code == "a = 1\nb = 2\n"
     assert sample.kept
     assert sample.text.endswith("c = 3\n```\n")
+
+
+def test_a_continuation_stops_where_its_block_closes(folder: Path) -> None:
+    """A fence within a line, or a docstring's indented one, closes nothing."""
+    one = policy(folder, prompt="plain")
+    one.__dict__["_context"] = 10_000
+    (question,) = one._questions([request("set x", prefix="a = 1\n")])
+    (fresh,) = one._questions([request("set x")])
+    assert fresh.row.ends is None
+    ends = question.row.ends
+    assert ends is not None
+    assert ends(tokens(one, "```"))
+    assert ends(tokens(one, "b = 2\n```"))
+    assert not ends(tokens(one, "b = '```"))
+    assert not ends(tokens(one, "    ```"))
+    asks = one._sampler._rule.asks
+    assert asks == {one._tokenizer.convert_tokens_to_ids("`")}
+    assert not policy(folder)._sampler._rule.asks
 
 
 def test_a_changed_prefix_is_reported(folder: Path) -> None:

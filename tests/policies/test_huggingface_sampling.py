@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,26 @@ def test_logprob_and_self_certainty_are_the_models(qwen: PreTrainedModel) -> Non
         assert drawn.logprob == pytest.approx(float(chosen.sum()), abs=1e-4)
         certainty = -math.log(VOCABULARY) - logprobs.mean()
         assert drawn.self_certainty == pytest.approx(float(certainty), abs=1e-4)
+
+
+def test_rows_may_be_asked_whether_they_are_complete(qwen: PreTrainedModel) -> None:
+    plain = Sampler(qwen, Rule()).draw(rows(limit=30))
+    often = max(range(VOCABULARY), key=sum((x.tokens for x in plain), ()).count)
+    heard: list[tuple[int, ...]] = []
+
+    def twice(tokens: tuple[int, ...]) -> bool:
+        heard.append(tokens)
+        return tokens.count(often) == 2
+
+    wanted = [replace(row, ends=twice if i % 2 else None) for i, row in enumerate(rows(limit=30))]
+    asked = Sampler(qwen, Rule(asks=frozenset({often}))).draw(wanted)
+    assert all(tokens[-1] == often for tokens in heard)
+    for row, before, after in zip(wanted, plain, asked, strict=True):
+        places = [i for i, token in enumerate(before.tokens) if token == often]
+        ended = row.ends is not None and len(places) > 1
+        assert after.stopped == ended
+        assert after.tokens == before.tokens[: places[1] + 1 if ended else None]
+    assert any(x.stopped for x in asked)
 
 
 def test_limits_are_per_row(qwen: PreTrainedModel) -> None:

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,6 +19,7 @@ from funprm.policies.huggingface_sampling import Continuation, Row, Rule, Sample
 from funprm.records import Json
 
 _RAW = "none"
+_FENCE = re.compile(r"^```", re.MULTILINE)
 _TAIL = 4
 """Tokens before an answer that are decoded with it: some tokenizers join words across tokens."""
 
@@ -98,7 +99,7 @@ class HuggingFacePolicy:
             ModelError: the model or its tokenizer cannot be loaded.
             PolicyError: the memory does not hold a single row.
         """
-        questions = [self._question(request, i) for i, request in enumerate(requests)]
+        questions = list(self._questions(requests))
         for question in questions:
             if question.row.limit < 1:
                 yield self._answer(question, None, 0.0)
@@ -110,16 +111,26 @@ class HuggingFacePolicy:
             for question, continuation in zip(bucket, drawn, strict=True):
                 yield self._answer(question, continuation, seconds)
 
-    def _question(self, request: Request, position: int) -> "_Question":
-        """A request as tokens."""
-        begin = prompts.answer_prefix(self.prompt, request.prefix)
-        tokens = self._encode(prompts.build_prompt(request.problem, self.prompt), begin)
-        row = Row(
-            prompt=tokens,
-            limit=min(self.max_tokens, self._context - len(tokens)),
-            stream=_stream(request, position),
-        )
-        return _Question(request=request, begin=begin, row=row)
+    def _questions(self, requests: Sequence[Request]) -> "Iterator[_Question]":
+        """Requests as tokens; equal prompts are encoded once."""
+        encoded: dict[tuple[str, str], tuple[int, ...]] = {}
+        for position, request in enumerate(requests):
+            begin = prompts.answer_prefix(self.prompt, request.prefix)
+            message = prompts.build_prompt(request.problem, self.prompt)
+            if (message, begin) not in encoded:
+                encoded[message, begin] = self._encode(message, begin)
+            tokens = encoded[message, begin]
+            row = Row(
+                prompt=tokens,
+                limit=min(self.max_tokens, self._context - len(tokens)),
+                stream=_stream(request, position),
+                ends=self._block_ends(begin) if begin != request.prefix else None,
+            )
+            yield _Question(request=request, begin=begin, row=row)
+
+    def _block_ends(self, begin: str) -> Callable[[tuple[int, ...]], bool]:
+        """Whether drawn tokens close the code block that an answer was made to begin with."""
+        return lambda tokens: _closing_fence(begin + self._text(tokens), len(begin)) is not None
 
     def _encode(self, message: str, begin: str) -> tuple[int, ...]:
         """Token ids of the prompt with the answer's beginning."""
@@ -208,7 +219,9 @@ class HuggingFacePolicy:
     @functools.cached_property
     def _sampler(self) -> Sampler:
         stop = models.stop_tokens(self._folder, self._tokenizer)
-        rule = Rule(temperature=self.temperature, top_p=self.top_p, stop=stop)
+        fenced = prompts.answer_prefix(self.prompt, "x") != "x"
+        asks = models.tokens_with("`", self._tokenizer) if fenced else frozenset()
+        rule = Rule(temperature=self.temperature, top_p=self.top_p, stop=stop, asks=asks)
         return Sampler(self._loaded, rule)
 
 
@@ -242,9 +255,18 @@ def _buckets(questions: Sequence[_Question], size: int) -> Iterator[list[_Questi
 def _program(text: str, begin: str, prefix: str) -> str:
     """The program in an answer; for a continuation, what stands in the block that was begun."""
     if prefix and begin != prefix:
-        closing = re.compile(r"^```", re.MULTILINE).search(text, len(begin))
-        text = text[: closing.end()] if closing else text
+        text = text[: _closing_fence(text, len(begin))]
     return prompts.extract_code(text)
+
+
+def _closing_fence(text: str, start: int) -> int | None:
+    r"""Where the first fence at the beginning of a line at or after `start` ends, if there is one.
+
+    >>> _closing_fence("a = 1\n```\nThat is it.", 0)
+    9
+    """
+    found = _FENCE.search(text, start)
+    return found.end() if found else None
 
 
 def _finish(code: str, drawn: Continuation | None) -> Literal["stop", "length", "empty"]:

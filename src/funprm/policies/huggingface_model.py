@@ -191,6 +191,11 @@ def stop_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401
     return frozenset(token for token in found if token is not None)
 
 
+def tokens_with(text: str, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401 - untyped
+    """The tokens that contain a text of ASCII letters or signs, which all tokenizers keep."""
+    return frozenset(i for token, i in tokenizer.get_vocab().items() if text in token)
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     """A settings file of a model folder; empty where it is absent."""
     if not path.is_file():

@@ -7,7 +7,7 @@ encoded once. Rows leave the batch when they end.
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,8 @@ class Row:
     """Most tokens to draw; at least 1."""
     stream: int
     """Names the row's uniforms, 64 bits: equal streams draw equal uniforms."""
+    ends: Callable[[tuple[int, ...]], bool] | None = None
+    """Whether the row is complete with these tokens; asked after each token of `Rule.asks`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +49,8 @@ class Rule:
     """Draws from the likeliest tokens that together have this probability."""
     stop: frozenset[int] = frozenset()
     """Tokens that end a row."""
+    asks: frozenset[int] = frozenset()
+    """Tokens that may end a row: its `ends` decides."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,6 +187,7 @@ class _Batch:
         self._streams = np.array([row.stream for row in rows], dtype=np.uint64)
         self._limits = torch.tensor([row.limit for row in rows], device=device)
         self._stop = torch.tensor(sorted(rule.stop), dtype=torch.long, device=device)
+        self._asks = torch.tensor(sorted(rule.asks), dtype=torch.long, device=device)
         self._tokens = torch.zeros((size, width), dtype=torch.long, device=device)
         self._count = torch.zeros(size, dtype=torch.long, device=device)
         self._stopped = torch.zeros(size, dtype=torch.bool, device=device)
@@ -231,11 +236,21 @@ class _Batch:
         self._record(token, logprobs)
         self._step += 1
         stopped = torch.isin(token, self._stop)
+        if len(self._asks):
+            self._ask(torch.isin(token, self._asks) & self._alive, stopped)
         self._stopped[self._numbers] |= stopped & self._alive
         self._alive &= ~stopped & (self._limits[self._numbers] > self._step)
         self.last = token
         self.positions = self.positions + 1
         return bool(self._alive.any())
+
+    def _ask(self, doubtful: Tensor, stopped: Tensor) -> None:
+        """Marks those of the doubtful rows that are complete as stopped."""
+        for place in doubtful.nonzero()[:, 0].tolist():
+            number = int(self._numbers[place])
+            ends = self._rows[number].ends
+            if ends is not None and ends(tuple(self._tokens[number, : self._step].tolist())):
+                stopped[place] = True
 
     def _record(self, token: Tensor, logprobs: Tensor) -> None:
         """Adds a token to the rows still drawing."""
