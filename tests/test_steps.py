@@ -1,12 +1,10 @@
 import ast
 import gzip
 import json
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +12,7 @@ from hypothesis import strategies as st
 
 from funprm.errors import ConfigError
 from funprm.steps import find_steps, step_texts
+from tests.shared_data import shared
 
 
 def names(code: str) -> tuple[str, ...]:
@@ -307,15 +306,6 @@ def check_large(kind: str, characters: int) -> None:
     assert_partition(code)
     assert_partition(code, 5)
     assert time.process_time() - began < characters / 100_000
-
-
-def shared(name: str) -> Path:
-    root = os.environ.get("FUNPRM_SHARED")
-    folder = Path(root) if root else Path(__file__).parents[2] / "shared"
-    path = folder / "data" / name
-    if not path.exists():
-        pytest.skip(f"needs {path} (set FUNPRM_SHARED to the folder of real data)")
-    return path
 
 
 def real_programs() -> Iterator[str]:
