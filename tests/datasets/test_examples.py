@@ -87,6 +87,7 @@ def test_values() -> None:
     assert example_inputs("round(f([1]), 2)\nf(a)\nf(x=1)", "f") == (([1],),)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.text(st.sampled_from("f(1)[] ='\"\\,->#\n\0x")))
 def test_any_text_is_read(text: str) -> None:
     for case_input, output in found(text, "x"):
@@ -107,7 +108,7 @@ def shape(value: object) -> object:
     return type(value).__name__
 
 
-@settings(max_examples=50)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(json_values, min_size=1, max_size=3), st.integers(0, 8))
 def test_probes_are_distinct_json_of_the_same_types(arguments: list[object], count: int) -> None:
     cases = probe_cases([arguments], count, "seed")
@@ -126,6 +127,7 @@ def test_inputs_that_json_cannot_hold_give_no_probes() -> None:
     assert probe_cases([["a" * 3_000]], 5, "") == ()
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.text(), st.floats(0, 0.4), st.floats(0, 0.3), st.integers(0, 3))
 def test_a_larger_share_only_adds_problems(name: str, share: float, more: float, seed: int) -> None:
     small = assign(name, Fractions(train=share, seed=seed))
