@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funprm import prompts
@@ -187,6 +187,7 @@ def test_an_answer_cut_off_in_its_reasoning_is_left_as_it_is() -> None:
     assert extract_code("```python\n") == "```python\n"
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.text(st.characters(exclude_characters="`~", exclude_categories=["Cs"])))
 def test_what_is_fenced_comes_back(code: str) -> None:
     if not code.strip() or "</think>" in code:
@@ -195,6 +196,7 @@ def test_what_is_fenced_comes_back(code: str) -> None:
     assert extract_code(answer_prefix("plain", code)) == code
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.text(st.sampled_from("`~ \n\r\tap#\"'<")))
 def test_any_text_gives_a_part_of_itself(text: str) -> None:
     code = extract_code(text)

@@ -10,8 +10,9 @@ from typing import Literal
 import msgspec
 
 from funprm.datasets.rows import data_files, read_rows, with_key
+from funprm.datasets.source import parsed
 from funprm.datasets.split import Fractions, assign, check_split, require_some
-from funprm.errors import DataError
+from funprm.errors import DataError, InputError
 from funprm.records import Problem, Split, Suite
 
 _SOURCE = (
@@ -74,9 +75,13 @@ class BigCodeBenchDataset:
         require_some(count, f"of BigCodeBench that need only {self.libraries}")
 
     def _file(self) -> Path:
+        if Path(self.path).is_file():
+            return Path(self.path)
         files = data_files(self.path, ["*[bB]ig[cC]ode[bB]ench*.jsonl*"], _SOURCE)
         wanted = [f for f in files if ("hard" in f.name.lower()) == (self.subset == "hard")]
-        return (wanted or files)[0]
+        if not wanted:
+            raise InputError(f"no file of the {self.subset} set in {self.path!r}: {_SOURCE}")
+        return wanted[0]
 
     def _problem(self, row: _Row, where: str) -> Problem:
         if "TestCases" not in row.test:
@@ -113,7 +118,7 @@ def _third_party(row: _Row) -> set[str]:
     """Packages that the task names or its code imports, and Python does not bring."""
     names = set(ast.literal_eval(row.libs) if isinstance(row.libs, str) else row.libs)
     for source in (row.complete_prompt, row.test):
-        for node in ast.walk(ast.parse(source)):
+        for node in ast.walk(parsed(source)):
             if isinstance(node, ast.Import):
                 names.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):

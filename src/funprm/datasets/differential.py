@@ -18,8 +18,9 @@ def same(got, expected):
     if isinstance(expected, float):
         if type(got) not in (int, float):
             return False
-        close = abs(got - expected) <= ATOL + 1e-7 * abs(expected)
-        return got == expected or close or (got != got and expected != expected)
+        if got == expected or (got != got and expected != expected):
+            return True
+        return abs(got - expected) <= ATOL + 1e-7 * abs(expected) < float("inf")
     if type(expected) in (list, tuple):
         return (
             type(got) is type(expected)

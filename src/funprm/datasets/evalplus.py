@@ -11,6 +11,7 @@ from funprm.datasets.differential import check_against_reference
 from funprm.datasets.examples import call_arguments, example_inputs, examples
 from funprm.datasets.probes import probe_cases
 from funprm.datasets.rows import data_files, read_rows, with_key
+from funprm.datasets.source import functions, parsed
 from funprm.datasets.split import Fractions, assign, check_split
 from funprm.errors import DataError
 from funprm.records import Case, Problem, Split, Suite
@@ -109,16 +110,16 @@ def _humaneval_check(row: _HumanEvalRow, where: str) -> str:
 
 def _docstring_cases(row: _HumanEvalRow) -> tuple[tuple[Case, ...], list[list[Any]]]:
     """Cases and bare inputs from the docstring of the function to be written."""
-    functions = [f for f in _functions(row.prompt) if f.name == row.entry_point]
-    if not functions:
+    named = [f for f in functions(row.prompt) if f.name == row.entry_point]
+    if not named:
         return (), []
     texts = [
         node.value.value
-        for node in functions[-1].body
+        for node in named[-1].body
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     ]
     docstring = next((text for text in texts if isinstance(text, str)), "")
-    parameters = [argument.arg for argument in functions[-1].args.args]
+    parameters = [argument.arg for argument in named[-1].args.args]
     wrong = _CONTRADICTED.get(row.task_id)
     cases = examples(docstring, row.entry_point, parameters)
     kept = tuple(case for case in cases if wrong is None or wrong not in ("", case.input))
@@ -219,11 +220,11 @@ def _mbpp_statement(text: str, shown: list[str]) -> str:
 
 def _asserted(row: _MbppRow) -> tuple[str, list[list[Any]]]:
     """Name of the function of the reference that the assertions call, and literal arguments."""
-    defined = {function.name for function in _functions(row.code)}
+    defined = {function.name for function in functions(row.code)}
     calls = [
         node
         for line in [*row.test_list, row.test]
-        for node in ast.walk(_parsed(line))
+        for node in ast.walk(parsed(line))
         if isinstance(node, ast.Call)
     ]
     called = [c for c in calls if isinstance(c.func, ast.Name) and c.func.id in defined]
@@ -260,17 +261,6 @@ def check(candidate):
 """
 
 
-def _parsed(source: str) -> ast.Module:
-    try:
-        return ast.parse(source)
-    except SyntaxError:
-        return ast.Module(body=[], type_ignores=[])
-
-
-def _functions(source: str) -> list[ast.FunctionDef]:
-    return [node for node in _parsed(source).body if isinstance(node, ast.FunctionDef)]
-
-
 def _imports(source: str) -> str:
-    nodes = [n for n in _parsed(source).body if isinstance(n, ast.Import | ast.ImportFrom)]
+    nodes = [n for n in parsed(source).body if isinstance(n, ast.Import | ast.ImportFrom)]
     return "".join(f"{ast.unparse(node)}\n" for node in nodes)

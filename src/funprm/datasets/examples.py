@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from funprm.datasets.source import expression
 from funprm.records import Case
 
 _ARROW = re.compile(
@@ -34,6 +35,7 @@ _INPUT_OUTPUT = re.compile(
 )
 _LAST_EQUATION = re.compile(r"[^\n=]*(?:=[^\n=]*)*=[ \t]*")
 _AFTER_VALUE = re.compile(r"[ \t.;,]*(?:$|\n|\#|\(|because|since|,)")
+_NO_LITERAL = (ValueError, TypeError, MemoryError, RecursionError)
 _MAX_LINES = 8
 """Of a literal that goes over several lines."""
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
@@ -112,14 +114,14 @@ def _calls(text: str, entry_point: str) -> Iterator[tuple[list[Any] | dict[str, 
 
 def call_arguments(source: str) -> list[Any] | dict[str, Any] | None:
     """The literal arguments of a call: all positional, or all named; else None."""
+    call = expression(source)
+    if not isinstance(call, ast.Call) or (call.args and call.keywords):
+        return None
     try:
-        call = ast.parse(source, mode="eval").body
-        if not isinstance(call, ast.Call) or (call.args and call.keywords):
-            return None
         if call.keywords:
             return {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
         return [ast.literal_eval(argument) for argument in call.args]
-    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+    except _NO_LITERAL:
         return None
 
 
@@ -151,8 +153,10 @@ def _literal_at_start(text: str) -> tuple[Any] | None:
     lines = text.split("\n")[:_MAX_LINES]
     ends = [i for i in range(1, len("\n".join(lines)) + 1) if _AFTER_VALUE.match(text, i)]
     for end in sorted(ends, reverse=True):
+        node = expression(text[:end].strip().rstrip(".,;"))
         try:
-            return (ast.literal_eval(text[:end].strip()),)
-        except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+            if node is not None:
+                return (ast.literal_eval(node),)
+        except _NO_LITERAL:
             continue
     return None

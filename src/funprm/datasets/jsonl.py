@@ -104,6 +104,8 @@ def _row(raw: msgspec.Raw, where: str) -> _Row:
         unknown = re.search(r"unknown field `(.*?)`", str(error))
         hint = f": {nearest(unknown[1], _FIELDS)}" if unknown else ""
         raise RecordError(f"{where}: {error}{hint}") from error
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{where}: text that is not UTF-8 ({error})") from error
 
 
 def _kind(row: _Row, where: str) -> SuiteKind:

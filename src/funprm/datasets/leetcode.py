@@ -10,6 +10,7 @@ import msgspec
 
 from funprm.datasets.examples import call_arguments, encode_arguments
 from funprm.datasets.rows import data_files, read_rows, with_key
+from funprm.datasets.source import parsed
 from funprm.datasets.split import Fractions, assign, check_split
 from funprm.errors import DataError
 from funprm.records import Case, Difficulty, Problem, Split, Suite
@@ -148,11 +149,7 @@ def _cases(examples: list[_Example], starter: str, method: str) -> tuple[Case, .
 
 
 def _parameters(starter: str, method: str) -> list[str]:
-    try:
-        tree = ast.parse(f"{starter}        pass\n")
-    except SyntaxError:
-        return []
-    for node in ast.walk(tree):
+    for node in ast.walk(parsed(f"{starter}        pass\n")):
         if isinstance(node, ast.FunctionDef) and node.name == method:
             return [argument.arg for argument in node.args.args[1:]]
     return []

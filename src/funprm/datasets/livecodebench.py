@@ -159,7 +159,7 @@ class LiveCodeBenchDataset:
         tests = _tests(row, where)
         if not tests:
             raise DataError(f"{where}: problem {row.question_id!r} has no tests; exclude it")
-        name = row.fn_name or msgspec.json.decode(row.metadata, type=_Metadata).func_name or ""
+        name = row.fn_name or _function_name(row, where)
         public = [Case(input=t.input, output=t.output) for t in tests if t.public]
         probes = self._probes(row, name, public)
         return with_key(
@@ -216,6 +216,14 @@ def _check_day(name: str, day: str) -> None:
         raise ConfigError(f"{name} = {day!r} is no day: expected one such as '2025-02-01'")
 
 
+def _function_name(row: _Row, where: str) -> str:
+    try:
+        return msgspec.json.decode(row.metadata or "{}", type=_Metadata).func_name or ""
+    except msgspec.DecodeError as error:
+        message = f"{where}: problem {row.question_id!r}: metadata is no JSON object ({error})"
+        raise DataError(message) from error
+
+
 def _tests(row: _Row, where: str) -> list[_Test]:
     where = f"{where}: problem {row.question_id!r}"
     tests = _decoded(bytes(row.tests), where)
@@ -231,18 +239,15 @@ def _tests(row: _Row, where: str) -> list[_Test]:
 def _text(raw: msgspec.Raw, where: str) -> str:
     """JSON in a JSON text, as the official files have it; a plain list is taken, too."""
     encoded = bytes(raw)
-    if encoded[:1] != b'"':
-        return encoded.decode()
     try:
-        return msgspec.json.decode(encoded, type=str)
-    except msgspec.DecodeError as error:
-        raise DataError(f"{where}: tests that are no text ({error})") from error
+        return msgspec.json.decode(encoded, type=str) if encoded[:1] == b'"' else encoded.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: tests that are not UTF-8 ({error}); fetch it again") from error
 
 
 def _decoded(encoded: bytes, where: str) -> list[_Test]:
     try:
         return msgspec.json.decode(encoded or b"[]", type=list[_Test])
-    except msgspec.DecodeError as error:
-        raise DataError(f"{where}: tests that are no list of inputs and outputs ({error})") from (
-            error
-        )
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = f"{where}: tests that are no list of inputs and outputs ({error})"
+        raise DataError(message) from error

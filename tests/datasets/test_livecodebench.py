@@ -1,0 +1,286 @@
+import base64
+import json
+import pickle
+import random
+import subprocess
+import sys
+import textwrap
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funprm.datasets import livecodebench as module
+from funprm.datasets.livecodebench import PRELUDE, LiveCodeBenchDataset
+from funprm.datasets.packed import unpack_text
+from funprm.datasets.split import Fractions
+from funprm.errors import ConfigError, DataError, InputError, RecordError
+from funprm.records import Problem
+from tests.datasets.official_files import livecodebench, livecodebench_function, packed, write
+from tests.shared_data import shared
+
+
+def load(path: Path, *rows: dict[str, Any], **options: Any) -> list[Problem]:
+    return list(LiveCodeBenchDataset(path=write(path / "rows.jsonl", rows), **options).load())
+
+
+def ids(problems: list[Problem]) -> list[str]:
+    return [problem.problem_id for problem in problems]
+
+
+def test_a_program_that_reads_standard_input(tmp_path: Path) -> None:
+    (problem,) = load(tmp_path, livecodebench())
+    assert problem.problem_id == "abc1"
+    assert problem.statement == "Print the next number."
+    assert (problem.date, problem.platform, problem.difficulty) == ("2025-01-01", "atcoder", "easy")
+    assert problem.hidden.kind == "stdin"
+    assert problem.hidden.seconds == 6.0
+    assert [(c.input, c.output) for c in problem.hidden.cases] == [("1\n", "2\n"), ("5\n", "6\n")]
+    assert problem.public is not None
+    assert [c.input for c in problem.public.cases] == ["1\n"]
+    assert problem.probe is not None
+    assert [(c.input, c.output) for c in problem.probe.cases] == [("1\n", None)]
+
+
+def test_a_method_of_class_solution(tmp_path: Path) -> None:
+    (problem,) = load(tmp_path, livecodebench_function())
+    assert problem.hidden.kind == "functional"
+    assert problem.hidden.entry_point == "total"
+    assert problem.starter_code.startswith("class Solution:")
+    assert [(c.input, c.output) for c in problem.hidden.cases] == [
+        ("[1, 2]\n3", "6"),
+        ("[]\n1", "1"),
+    ]
+    assert problem.probe is not None
+    assert len(problem.probe.cases) == 16
+    assert all(len(case.input.split("\n")) == 2 for case in problem.probe.cases)
+
+
+def test_tests_with_their_own_public_flag(tmp_path: Path) -> None:
+    row = livecodebench(
+        tests=[
+            {"input": "1", "output": "2", "public": True, "confirmed": True},
+            {"input": "3", "output": "4", "public": False, "confirmed": True},
+        ],
+        fn_name=None,
+        candidates=[{"code": "", "passed": True}],
+    )
+    del row["public_test_cases"], row["private_test_cases"], row["metadata"]
+    (problem,) = load(tmp_path, row)
+    assert [c.input for c in problem.hidden.cases] == ["1", "3"]
+    assert problem.public is not None
+    assert [c.input for c in problem.public.cases] == ["1"]
+
+
+def test_the_prelude_is_in_scope_and_shadows_no_builtin() -> None:
+    scope: dict[str, Any] = {}
+    limit = sys.getrecursionlimit()
+    try:
+        exec(PRELUDE, scope)
+    finally:
+        sys.setrecursionlimit(limit)
+    for name in (
+        "List",
+        "defaultdict",
+        "heappush",
+        "inf",
+        "lru_cache",
+        "accumulate",
+        "bisect_left",
+    ):
+        assert name in scope
+    assert all(scope[name] is vars(__import__("builtins"))[name] for name in ("open", "pow", "abs"))
+    assert scope["datetime"] is __import__("datetime")
+
+
+def test_windows_are_by_day_both_included(tmp_path: Path) -> None:
+    rows = [livecodebench(month) for month in (1, 2, 3, 4)]
+    window = load(tmp_path, *rows, start_date="2025-02-01", end_date="2025-03-01")
+    assert ids(window) == ["abc2", "abc3"]
+    assert ids(load(tmp_path, *rows, exclude=("abc1", "abc4"))) == ["abc2", "abc3"]
+    rows[0]["difficulty"], rows[1]["platform"] = "hard", "codeforces"
+    assert ids(load(tmp_path, *rows, difficulties=("hard",))) == ["abc1"]
+    assert ids(load(tmp_path, *rows, platforms=("codeforces",))) == ["abc2"]
+    with pytest.raises(
+        DataError, match=r"no problems of LiveCodeBench in the window 2026-01-01 to"
+    ):
+        load(tmp_path, *rows, start_date="2026-01-01")
+
+
+def test_training_and_test_windows(tmp_path: Path) -> None:
+    rows = [livecodebench(month) for month in (1, 2, 3, 4)]
+    split = Fractions(rest="train")
+    problems = load(tmp_path, *rows, split=split, train_before="2025-02-01", test_from="2025-03-01")
+    assert [(p.problem_id, p.split) for p in problems] == [
+        ("abc1", "train"),
+        ("abc3", "test"),
+        ("abc4", "test"),
+    ]
+    problems = load(tmp_path, *rows, split="train", test_from="2025-04-01")
+    assert [p.split for p in problems] == ["train", "train", "train", "test"]
+    problems = load(tmp_path, *rows, split="train", train_before="2025-03-01")
+    assert [p.split for p in problems] == ["train", "train", "test", "test"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"start_date": "2025-2-1"}, "start_date = '2025-2-1' is no day"),
+        ({"end_date": "20250201"}, "end_date = '20250201' is no day"),
+        ({"test_from": "soon"}, "test_from = 'soon' is no day"),
+        ({"difficulties": ("hrad",)}, "difficulties: unknown value 'hrad': did you mean 'hard'"),
+        ({"platforms": ("atcode",)}, "platforms: unknown value 'atcode': did you mean 'atcoder'"),
+        ({"split": "tests"}, "unknown split 'tests'"),
+    ],
+)
+def test_options_are_checked(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        LiveCodeBenchDataset(**options)
+
+
+def test_a_release_is_the_first_files_of_a_folder(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", [livecodebench(1)])
+    write(tmp_path / "test2.jsonl.gz", [livecodebench(2)])
+    write(tmp_path / "test3.jsonl", [livecodebench(3)])
+    first_two = LiveCodeBenchDataset(path=str(tmp_path), release="v2").load()
+    assert ids(list(first_two)) == ["abc1", "abc2"]
+    with pytest.raises(InputError, match=r"no test4.jsonl or test4.jsonl.gz in the folder"):
+        list(LiveCodeBenchDataset(path=str(tmp_path)).load())
+    with pytest.raises(InputError, match=r"no file or folder .*: get test.jsonl, test2.jsonl"):
+        list(LiveCodeBenchDataset(path=str(tmp_path / "x"), release="v2").load())
+
+
+def test_without_a_path_the_hub_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Path(write(tmp_path / "any.jsonl", [livecodebench(1)]))
+    asked = []
+
+    def hub_file(repository: str, name: str) -> Path:
+        asked.append((repository, name))
+        return file
+
+    monkeypatch.setattr(module, "hub_file", hub_file)
+    assert ids(list(LiveCodeBenchDataset(release="v1").load())) == ["abc1"]
+    assert asked == [("livecodebench/code_generation_lite", "test.jsonl")]
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (exec, ("raise SystemExit('executed')",))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (Hostile(), "a pickle with the instruction SHORT_BINUNICODE: .*do not trust this file"),
+        (["a"], "a pickle with the instruction EMPTY_LIST"),
+        (b"a", "a pickle with the instruction SHORT_BINBYTES"),
+        (5, "a pickle with the instruction BININT1"),
+        (None, "a pickle with the instruction NONE"),
+        (("a", "b"), "a pickle with the instruction"),
+        ("[1]", "tests that are no list of inputs and outputs"),
+        ("{", "tests that are no list of inputs and outputs"),
+    ],
+)
+def test_packed_tests_may_hold_one_text_only(tmp_path: Path, value: object, message: str) -> None:
+    with pytest.raises(DataError, match=rf"rows.jsonl:1: problem 'abc1': {message}"):
+        load(tmp_path, livecodebench(private=packed(value)))
+
+
+def test_damaged_packed_tests_are_refused(tmp_path: Path) -> None:
+    whole = packed("[]" * 5_000)
+    for private, message in (
+        ("?", "neither JSON nor base64"),
+        ("AAAA", "neither JSON nor base64 of zlib data"),
+        (whole[: len(whole) // 8 * 4], "cut off, or larger than"),
+    ):
+        with pytest.raises(DataError, match=message):
+            load(tmp_path, livecodebench(private=private))
+    with pytest.raises(DataError, match="larger than 1000 bytes unpacked"):
+        unpack_text(packed("a" * 1_000), "here", max_bytes=1_000)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("text", ["", "[]", "é😀", "a" * 70_000])
+def test_texts_of_every_pickle_protocol_are_read(protocol: int, text: str) -> None:
+    value = base64.b64encode(zlib.compress(pickle.dumps(text, protocol))).decode()
+    assert unpack_text(value, "here") == text
+
+
+def test_random_bytes_are_refused_in_one_line() -> None:
+    generator = random.Random(0)
+    for _ in range(300):
+        data = generator.randbytes(generator.randrange(1, 40))
+        with pytest.raises(DataError, match="^here: [^\n]*$"):
+            unpack_text(base64.b64encode(zlib.compress(data)).decode(), "here")
+
+
+def test_problems_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    empty = livecodebench(public_test_cases="[]", private=packed("[]"))
+    with pytest.raises(DataError, match="rows.jsonl:1: problem 'abc1' has no tests; exclude it"):
+        load(tmp_path, empty)
+    assert ids(load(tmp_path, empty, livecodebench(2), exclude=("abc1",))) == ["abc2"]
+    with pytest.raises(RecordError, match=r"rows.jsonl:2: .*contest_date"):
+        load(tmp_path, livecodebench(), livecodebench(contest_date=None))
+    with pytest.raises(DataError, match="problem 'abc1': metadata"):
+        load(tmp_path, livecodebench(metadata="{"))
+
+
+def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    line = json.dumps(livecodebench(public_test_cases="[?]", private="[]")).encode()
+    path.write_bytes(line.replace(b"?", b"\xff"))
+    with pytest.raises(DataError, match="rows.jsonl:1: problem 'abc1': tests that are not UTF-8"):
+        list(LiveCodeBenchDataset(path=str(path)).load())
+    path.write_bytes(line.replace(b"atcoder", b"\xff"))
+    with pytest.raises(RecordError, match=r"rows.jsonl:1: expected one JSON object"):
+        list(LiveCodeBenchDataset(path=str(path)).load())
+
+
+def test_problems_that_are_not_wanted_are_not_unpacked(tmp_path: Path) -> None:
+    rows = [livecodebench(1, private="damaged"), livecodebench(2)]
+    assert ids(load(tmp_path, *rows, start_date="2025-02-01")) == ["abc2"]
+
+
+def test_real_windows() -> None:
+    path = str(shared("lcb_test.jsonl.gz"))
+    problems = list(LiveCodeBenchDataset(path=path, start_date="2025-02-01").load())
+    assert len(problems) == 62
+    assert all(problem.hidden.cases for problem in problems)
+    train = LiveCodeBenchDataset(path=str(shared("lcb_train.jsonl.gz")), end_date="2024-07-31")
+    assert sum(1 for _ in train.load()) == 601
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    """A file of 200 MB whose problems unpack to 4 MB each is read in less than 160 MB."""
+    text = random.Random(0).randbytes(1_000_000).hex()
+    private = packed(json.dumps([{"input": text, "output": text, "testtype": "stdin"}]))
+    path = tmp_path / "rows.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        number = 0
+        while file.tell() < 200_000_000:
+            row = livecodebench(1, question_id=f"q{number}", private=private)
+            file.write(f"{json.dumps(row)}\n")
+            number += 1
+    script = f"""
+        import resource
+        from funprm.datasets.livecodebench import LiveCodeBenchDataset
+
+        rows = LiveCodeBenchDataset(path={str(path)!r}).load()
+        next(rows)
+        first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert sum(1 for _ in rows) == {number - 1}
+        print(first, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    first, peak = map(int, done.stdout.split())
+    print(f"peak {peak // 1024} MiB, after one problem {first // 1024} MiB")  # noqa: T201
+    assert peak < first + 40_000
+    assert peak < 160_000
