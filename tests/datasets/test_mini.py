@@ -16,7 +16,7 @@ from funprm.datasets.mini.streams import Stream, fraction
 from funprm.errors import ConfigError
 from funprm.records import Problem, Suite, key_of
 
-GOLDEN = "282a472b36514bd5a33fb212a9458c1f"
+GOLDEN = "dbaa1c5a4d93a131e8f1e04005afe938"
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def of_callable(variant: Variant, value: Any, n: int) -> Any:
 
 def test_correct_bodies_agree_with_each_other_and_wrong_ones_do_not() -> None:
     stream = Stream("variants")
-    lists: list[Any] = [[stream.below(21) - 10 for _ in range(1 + i % 9)] for i in range(60)]
+    lists: list[Any] = [[stream.below(21) - 10 for _ in range(i % 9)] for i in range(60)]
     texts: list[Any] = ["", " a  B1 ", "Tree eats 2 OXEN", "AEI xyz aa bb", "one two  Three "]
     for argument, operation in operations():
         for n in operation.constants:
@@ -225,5 +225,5 @@ def test_fractions_lie_in_the_unit_interval(label: str) -> None:
 def test_streams_never_change() -> None:
     stream = Stream("label")
     assert [stream.below(100) for _ in range(6)] == [81, 94, 31, 16, 12, 78]
-    assert stream.sample("abcdef", 3) == []
-    assert stream.weighted(("a", "b"), (0.1, 0.9)) == ""
+    assert stream.sample("abcdef", 3) == ["f", "e", "a"]
+    assert stream.weighted(("a", "b"), (0.1, 0.9)) == "b"
