@@ -32,7 +32,7 @@ _WARM = (
     " operator io bisect decimal fractions threading traceback atexit"
 )
 _write = os.write
-_cpu, _wall = time.process_time, time.monotonic
+_cpu, _wall = time.thread_time_ns, time.monotonic_ns
 
 
 class Task:
@@ -46,7 +46,10 @@ class Task:
         arguments: argument lists of the cases to be run (`functional`).
         stdin: the input of the case to be run (`stdin`).
         channel, stdout: descriptors to write to; stdout -1: discard.
-        confine: installs the last layers; called once.
+        install: installs the seccomp filter of programs.
+        limits: resource limits, (which, value).
+        own_group: the program needs a process group to be found by.
+        stop: end with the first error.
         proof: takes the only copy of the nonce out of the task.
     """
 
@@ -55,11 +58,14 @@ class Task:
         "channel",
         "code",
         "compiled",
-        "confine",
+        "install",
+        "limits",
         "namespace",
+        "own_group",
         "proof",
         "stdin",
         "stdout",
+        "stop",
         "suite",
     )
 
@@ -71,7 +77,10 @@ class Task:
     stdin: bytes
     channel: int
     stdout: int
-    confine: Callable[[], None]
+    install: Callable[[], object]
+    own_group: bool
+    limits: list[tuple[int, int]]
+    stop: bool
     proof: list[bytes]
 
 
@@ -89,6 +98,7 @@ def warm() -> None:
     finally:
         os.register_at_fork = hook
     sys.modules["random"].seed(0)
+    sys.argv = [FILE]
     compile("0", FILE, "eval")  # makes the types of syntax trees
 
 
@@ -106,24 +116,26 @@ def run(task: Task) -> None:
         _enter(task)
         _RUN[task.suite["kind"]](task)
     except MemoryError:
-        _record("m", "out of memory")
+        _record(b"m", "out of memory")
     except BaseException as error:  # noqa: BLE001  (SystemExit and KeyboardInterrupt as well)
-        _record("e", _describe(error))
+        _record(b"e", _describe(error))
     os._exit(0)
 
 
 def _enter(task: Task) -> None:
     """Connect the standard streams, set limits, close all else."""
-    stdin = _as_file(task.stdin) if task.stdin else os.open("/dev/null", os.O_RDONLY)
-    null = os.open("/dev/null", os.O_WRONLY)
-    channel = os.dup(task.channel)
-    os.dup2(stdin, 0)
-    os.dup2(task.stdout if task.stdout >= 0 else null, 1)
-    os.dup2(null, 2)
-    os.dup2(channel, CHANNEL, inheritable=False)
+    if task.stdin:
+        os.dup2(_as_file(task.stdin), 0)
+    os.dup2(1, 2)  # the warm parent's 0 and 1 are the null device
+    if task.stdout >= 0:
+        os.dup2(task.stdout, 1)
+    os.dup2(task.channel, CHANNEL, inheritable=False)
     os.closerange(CHANNEL + 1, 4096)
-    task.confine()
-    sys.argv = [FILE]
+    if task.own_group:
+        os.setsid()
+    for which, value in task.limits:
+        resource.setrlimit(which, (value, value))
+    task.install()
     if task.suite["processes"]:
         _restore_fork_hooks()
     gc.enable()
@@ -138,12 +150,13 @@ def _as_file(data: bytes) -> int:
     return fd
 
 
-def _record(letter: str, text: str, since: tuple[float, float] = (0.0, 0.0)) -> None:
-    cpu, wall = (int(1e6 * (now - then)) for now, then in zip(_now(), since, strict=True))
-    line = f"{letter}{cpu}:{wall} {text}".encode("ascii", "backslashreplace")
-    view = memoryview(line.replace(b"\n", b"\\n") + b"\n")
-    while view:
-        view = view[_write(CHANNEL, view) :]
+def _record(letter: bytes, text: str, since: tuple[int, int] = (0, 0)) -> None:
+    cpu, wall = (_cpu() - since[0]) // 1000, (_wall() - since[1]) // 1000
+    body = text.encode("ascii", "backslashreplace")
+    line = b"%c%d:%d %b\n" % (letter, cpu, wall, body.replace(b"\n", b"\\n"))
+    sent = _write(CHANNEL, line)
+    while sent < len(line):
+        sent += _write(CHANNEL, line[sent:])
 
 
 def _describe(error: BaseException) -> str:
@@ -160,10 +173,6 @@ def _describe(error: BaseException) -> str:
         message = "(its message cannot be shown)"
     where = f" (line {line})" if line else ""
     return f"{type(error).__name__}: {message}{where}"
-
-
-def _now() -> tuple[float, float]:
-    return _cpu(), _wall()
 
 
 # --- loading ---------------------------------------------------------------------------------
@@ -189,7 +198,7 @@ def _compiled(task: Task) -> types.CodeType:
         return code
     code = compile(task.code, FILE, "exec", dont_inherit=True)
     if task.suite["share_code"]:
-        _record("c", marshal.dumps(code).hex())
+        _record(b"c", marshal.dumps(code).hex())
     return code
 
 
@@ -202,14 +211,14 @@ def _run_stdin(task: Task) -> None:
     try:
         code = _compiled(task)
     except (SyntaxError, ValueError, UnicodeError, RecursionError) as error:
-        _record("E", _describe(error))
+        _record(b"E", _describe(error))
         return
     try:
         exec(code, namespace)
     except SystemExit:
         pass
     _finish_interpreter()
-    _record("x", "")
+    _record(b"x", "")
 
 
 def _finish_interpreter() -> None:
@@ -247,22 +256,26 @@ def _run_functional(task: Task) -> None:
     except MemoryError:
         raise
     except BaseException as error:  # noqa: BLE001
-        _record("E", _describe(error))
+        _record(b"E", _describe(error))
         return
     state = State(namespace, code.co_names, task.namespace or {})
     compat = task.suite["compat"]
     for arguments in task.arguments:
-        start = _now()
+        start = _cpu(), _wall()
         try:
             text = _encode(make()(*arguments), compat)
-            _record("o", text, start)
+            _record(b"o", text, start)
         except _Opaque as value:
-            _record("q", str(value), start)
+            _record(b"q", str(value), start)
         except MemoryError:
-            _record("m", "out of memory", start)
+            _record(b"m", "out of memory", start)
+            if task.stop:
+                break
         except BaseException as error:  # noqa: BLE001
-            _record("e", _describe(error), start)
-    _record("s", "0" if state.unchanged() else "1")
+            _record(b"e", _describe(error), start)
+            if task.stop:
+                break
+    _record(b"s", "0" if state.unchanged() else "1")
 
 
 def _target(task: Task, namespace: dict[str, Any]) -> Callable[[], Callable[..., Any]]:

@@ -12,8 +12,6 @@ from funprm.records import CaseResult, Json, Status, Suite
 
 MAX_OUTPUT = 16 << 20
 """Bytes that a program may write to standard output."""
-MAX_FILE = 64 << 20
-"""Bytes of one file in a program's scratch folder."""
 KINDS = ("stdin", "functional", "check", "unittest")
 _EXCERPT = 200
 
@@ -62,7 +60,6 @@ class PreparedSuite:
             "cpu": self.seconds,
             "wall": 3 * self.seconds + 2,
             "memory": suite.memory_mb,
-            "file": MAX_FILE,
             "output": MAX_OUTPUT,
             "compat": self.compat,
             "processes": suite.kind == "unittest",
@@ -83,14 +80,16 @@ class PreparedSuite:
     def _expected_stream(self, output: str) -> tuple[Any, str, str]:
         return output, output, compare.stream_digest(output)
 
-    def result(self, index: int, outcome: str, text: str, usage: dict[str, float]) -> CaseResult:
+    def result(
+        self, index: int, outcome: str, text: str, usage: tuple[float, float, float]
+    ) -> CaseResult:
         """What a worker's report about one case means.
 
         Args:
             index: number of the case.
             outcome: as in `_runner`: output, opaque, error, memory, flood, time or wall.
             text: the output or the error.
-            usage: `cpu`, `wall` and `memory_mb` of the result.
+            usage: CPU seconds, wall seconds, mebibytes.
         """
         if outcome in _FAILURES:
             status, digest, detail = _FAILURES[outcome], "", text[:500]
@@ -98,7 +97,15 @@ class PreparedSuite:
             status, digest, detail = Status.PASSED, "", ""
         else:
             status, digest, detail = self._compared(index, outcome, text)
-        return CaseResult(index=index, status=status, digest=digest, detail=detail, **usage)
+        return CaseResult(
+            index=index,
+            status=status,
+            cpu=usage[0],
+            wall=usage[1],
+            memory_mb=usage[2],
+            digest=digest,
+            detail=detail,
+        )
 
     def _compared(self, index: int, outcome: str, text: str) -> tuple[Status, str, str]:
         expected = self._expected[index]

@@ -8,7 +8,6 @@ had the processor (once more, with all other workers idle).
 
 import itertools
 import select
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -28,16 +27,16 @@ _LITTLE = 0.8
 class _Pending:
     """A job on its way to a verdict."""
 
-    def __init__(self, number: int, job: Job, suite: PreparedSuite) -> None:
+    def __init__(self, number: int, job: Job, suite: PreparedSuite, suite_number: int) -> None:
         self.number = number
         self.job = job
         self.suite = suite
+        self.suite_number = suite_number
         self.results: list[CaseResult] = []
         self.first = 0
         self.shared = suite.suite.kind == "functional"
         self.alone = False
         self.deaths = 0
-        self.started = 0.0
         self.failed = -1
         self.settled = False
         self.suspect = False
@@ -48,18 +47,24 @@ class _Pending:
         self.first, self.shared, self.alone = first, shared, alone
         self.settled, self.failed, self.suspect = False, -1, False
 
-    def take(self, index: int, outcome: str, text: str, usage: dict[str, float]) -> bool:
-        """Note the report about a case; True if the worker may stop."""
-        if self.settled or index != len(self.results):
-            return False
-        result = self.suite.result(index, outcome, text, usage)
+    def take(self, first: int, memory: float, reports: list[list[Any]]) -> bool:
+        """Note reports about cases from `first` on; True if the worker may stop."""
+        for index, (outcome, text, cpu, wall) in enumerate(reports, first):
+            if self.settled or index != len(self.results):
+                return False
+            usage = (cpu / 1e6, wall / 1e6, memory)
+            self._judge(index, outcome, self.suite.result(index, outcome, text, usage))
+        return self.settled
+
+    def _judge(self, index: int, outcome: str, result: CaseResult) -> None:
         self.results.append(result)
+        if result.status is Status.PASSED:
+            return
         if outcome == "wall" and not self.alone:
             self.suspect = result.cpu < _LITTLE * self.suite.seconds
-        if self.failed < 0 and result.status is not Status.PASSED:
+        if self.failed < 0:
             self.failed = index
-        self.settled = self.suspect or (self.failed >= 0 and self.job.stop_at_first_failure)
-        return self.settled
+        self.settled = self.suspect or self.job.stop_at_first_failure
 
     def verdict(self) -> Verdict:
         """The verdict, all cases being known."""
@@ -163,18 +168,16 @@ class Dispatch:
             if suite.fault:
                 self._ready.append(not_judged(job, suite.total, suite.fault))
                 continue
-            pending = _Pending(next(self._numbers), job, suite)
-            pending.suite_number = number
-            yield pending
+            yield _Pending(next(self._numbers), job, suite, number)
 
     def _send(self, position: int, batch: list[_Pending]) -> None:
         worker = self._workers[position]
+        worker.note_start()
         messages: list[Any] = []
         for pending in batch:
             messages += worker.suite_messages(pending.suite_number, pending.suite)
             messages.append(_message(pending))
             self._pending[pending.number] = pending
-            pending.started = time.monotonic()
             worker.jobs.add(pending.number)
         if not worker.send(messages):
             self._bury(worker)
@@ -199,14 +202,12 @@ class Dispatch:
             pending = self._pending.get(message[1])
             if pending is None:
                 continue
-            if message[0] == "case":
-                _, number, index, outcome, text, cpu, wall, memory = message
-                usage = {"cpu": cpu, "wall": wall, "memory_mb": max(0.0, memory)}
-                if pending.take(index, outcome, text, usage):
-                    stops.append(["stop", number])
-            else:
+            if message[0] == "end":
                 ended += 1
                 self._end(worker, pending, changed=message[2])
+            elif pending.take(*message[2:]):
+                stops.append(["stop", pending.number])
+        worker.note_pace(ended)
         stops = [s for s in stops if s[1] in self._pending]
         if stops:
             worker.send(stops)
@@ -215,8 +216,6 @@ class Dispatch:
         """A worker has done with a job; is that its verdict?"""
         del self._pending[pending.number]
         worker.jobs.discard(pending.number)
-        spent = (time.monotonic() - pending.started) / (len(worker.jobs) + 1)
-        worker.pace = spent if not worker.pace else 0.8 * worker.pace + 0.2 * spent
         if pending.suspect:
             pending.again(len(pending.results) - 1, shared=False, alone=True)
             self._alone.append(pending)

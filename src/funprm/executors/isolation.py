@@ -40,6 +40,7 @@ _FIRST_UID = 2_000_000_000
 _NOBODY = 65534
 _MAX_TASKS = 64
 _MAX_FILES = 256
+_FILE_MB = 64
 _STACK = 120 << 20  # below the gap that every kernel leaves under the stack
 
 
@@ -122,10 +123,7 @@ class Isolation:
         self._restrict_files()
         if "seccomp" not in self.off:
             with _noting(self.off, "seccomp"):
-                rules = syscalls.worker_filter(sockets="network" not in self.off)
-                keep, address = rules.program()
-                syscalls.install(address)
-                del keep
+                syscalls.worker_filter(sockets="network" not in self.off).install()
         private_uid = self._root and "user" not in self.off
         self.sweeps = "pid" not in self.off or private_uid or self._landlock >= 6
 
@@ -225,6 +223,7 @@ def _limit(*, private_uid: bool) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, _MAX_FILES)
     _lower(resource.RLIMIT_STACK, _STACK)
+    _lower(resource.RLIMIT_FSIZE, _FILE_MB << 20)
     _lower(resource.RLIMIT_MEMLOCK, 1 << 20)
     _lower(resource.RLIMIT_MSGQUEUE, 0)
     if private_uid:  # the limit counts all processes of a user, wherever they run

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Worker:
         self.python = ""
         self.jobs: set[int] = set()
         self.pace = 0.0
+        self._mark = 0.0
         self._suites: dict[int, int] = {}
         self._inbox = bytearray()
         self._scratch = tempfile.mkdtemp(prefix="funprm-")
@@ -109,6 +111,19 @@ class Worker:
             del self._suites[oldest]
             messages.append(["forget", oldest])
         return messages
+
+    def note_start(self) -> None:
+        """Jobs are about to be sent."""
+        if not self.jobs:
+            self._mark = time.monotonic()
+
+    def note_pace(self, ended: int) -> None:
+        """Jobs have ended since the last call."""
+        if ended:
+            now = time.monotonic()
+            spent = (now - self._mark) / ended
+            self.pace = spent if not self.pace else 0.7 * self.pace + 0.3 * spent
+            self._mark = now
 
     def receive(self) -> list[Any] | None:
         """Messages that have come; None once the worker is gone."""

@@ -7,9 +7,11 @@ reach. Constants are those of the kernel's user-space headers.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import platform
 import struct
+from collections.abc import Callable
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -320,20 +322,27 @@ class Filter:
         self._emit(_RETURN, _ERRNO | error)
         self._emit(_LOAD, _OFFSET_NUMBER)
 
-    def program(self) -> tuple[object, int]:
-        """The finished program as (objects to keep alive, address for `install`)."""
+    def installer(self) -> Callable[[], object]:
+        """A function that puts the filter into force, for its process and all later children."""
         code = [*self._code, (_RETURN, 0, 0, _ALLOW)]
         packed = b"".join(struct.pack("=HBBI", *line) for line in code)
         body = ctypes.create_string_buffer(packed, len(packed))
         header = ctypes.create_string_buffer(
             struct.pack("=HxxxxxxQ", len(code), ctypes.addressof(body)), 16
         )
-        return (body, header), ctypes.addressof(header)
+        # All is converted beforehand: this is called once per program.
+        call = functools.partial(
+            _libc.prctl, PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.c_ulong(ctypes.addressof(header))
+        )
 
+        def install(keep: object = (body, header)) -> None:
+            _check(call(), "seccomp")
 
-def install(address: int) -> None:
-    """Put a filter into force for this process and all its later children."""
-    prctl(PR_SET_SECCOMP, 2, address)
+        return install
+
+    def install(self) -> None:
+        """Put the filter into force."""
+        self.installer()()
 
 
 def worker_filter(*, sockets: bool) -> Filter:
