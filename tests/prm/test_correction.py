@@ -36,8 +36,8 @@ def test_bias_is_repaired(base: Path, tmp_path: Path) -> None:
     for name in ("table", "control"):
         rows = rows_of(tmp_path / name / "corrected.jsonl")
         true = np.array([truth[row["prefix"]] for row in rows])
-        errors[name] = np.square([row["corrected"] for row in rows] - true).mean()
+        errors[name] = np.square([row["reward"] for row in rows] - true).mean()
         errors["none"] = np.square([row["k"] / row["n"] for row in rows] - true).mean()
     assert errors["table"] < 0.95 * errors["none"]
     assert errors["control"] > errors["table"]
-    assert table.metrics["brier"] < joint.metrics["brier"] < control.metrics["brier"]
+    assert table.validation["brier"] < joint.validation["brier"] < control.validation["brier"]

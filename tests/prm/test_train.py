@@ -64,7 +64,7 @@ def same(a: Path, b: Path) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[n], right[n]) for n in left)
 
 
-@pytest.mark.parametrize("mode", ["orm", "none", "joint", "table"])
+@pytest.mark.parametrize("mode", ["orm", "none", "joint", "table", "reweight", "table+reweight"])
 def test_a_run_leaves_model_curves_and_result(
     config: Callable[..., TrainConfig], tmp_path: Path, mode: str
 ) -> None:
@@ -72,19 +72,19 @@ def test_a_run_leaves_model_curves_and_result(
     curves = rows_of(tmp_path / "curves.jsonl")
     assert all(np.isfinite(entry["loss"]) for entry in curves)
     validated = [e["validation"]["criterion"] for e in curves if "validation" in e]
-    assert result.metrics["criterion"] == max(validated)
+    assert result.validation["criterion"] == max(validated)
     assert result.best_step in [e["step"] for e in curves if "validation" in e]
-    assert set(result.metrics["best_of_n"]) == {"mean", "last", "min", "product", "log_odds"}
+    assert set(result.validation["best_of_n"]) == {"mean", "last", "min", "product", "log_odds"}
     scores = list(PrmScorer(tmp_path / "model", "cpu").score(DATA.validation))
     assert [len(s) for s in scores] == [len(p.steps) for p in DATA.validation]
     assert result.tokens > 0
     assert train(config(mode=mode), DATA, tmp_path) == result
     corrected = tmp_path / "corrected.jsonl"
-    assert corrected.exists() == (mode == "table")
-    if mode == "table":
+    assert corrected.exists() == (mode in training.CORRECTING)
+    if "table" in mode:
         rows = rows_of(corrected)
         assert result.rows_touched == result.rows == len(rows)
-        assert all(0 <= row["corrected"] <= 1 and row["n"] == 8 for row in rows)
+        assert all(0 <= row["reward"] <= 1 and row["n"] == 8 for row in rows)
 
 
 def test_all_modes_take_the_same_number_of_steps(
@@ -105,7 +105,7 @@ def test_resuming_is_bitwise(
     monkeypatch: pytest.MonkeyPatch,
     stop: int,
 ) -> None:
-    settings = config(mode="table", epochs=1.5, warmup_epochs=0.5, accumulate=1, batch=6)
+    settings = config(mode="table+reweight", epochs=1.5, warmup_epochs=0.5, accumulate=1, batch=6)
     whole = tmp_path_factory.getbasetemp() / "uninterrupted"
     expected = train(settings, DATA, whole)
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0 if stop % 2 else 1e9)
@@ -115,7 +115,7 @@ def test_resuming_is_bitwise(
     assert same(whole, tmp_path)
     for name in ("corrected.jsonl", "curves.jsonl"):
         assert (tmp_path / name).read_text() == (whole / name).read_text()
-    assert (result.best_step, result.metrics) == (expected.best_step, expected.metrics)
+    assert (result.best_step, result.validation) == (expected.best_step, expected.validation)
     if stop % 2:
         assert result.tokens == expected.tokens
 
@@ -150,7 +150,7 @@ def test_micro_batches_add_up_to_one_batch(
         settings = config(mode="table", batch=size, accumulate=parts, epochs=1.0, warmup_epochs=0.5)
         train(settings, DATA, tmp_path / name)
     one, four = (
-        [row["corrected"] for row in rows_of(tmp_path / name / "corrected.jsonl")]
+        [row["reward"] for row in rows_of(tmp_path / name / "corrected.jsonl")]
         for name in ("one", "four")
     )
     assert four == pytest.approx(one, abs=1e-3)
@@ -163,7 +163,7 @@ def test_hypergradients_agree_in_training(
     for method in ("exact", "jvp", "fd"):
         settings = config(mode="table", hypergradient=method, optimizer="sgd", lr=0.05)
         train(settings, DATA, tmp_path / method)
-        found[method] = [r["corrected"] for r in rows_of(tmp_path / method / "corrected.jsonl")]
+        found[method] = [r["reward"] for r in rows_of(tmp_path / method / "corrected.jsonl")]
     assert found["jvp"] == pytest.approx(found["exact"], abs=1e-3)
     assert found["fd"] == pytest.approx(found["exact"], abs=1e-2)
 
@@ -208,7 +208,7 @@ def test_without_validation_the_last_weights_are_kept(
     config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
     result = train(config(mode="orm"), replace(DATA, validation=()), tmp_path)
-    assert (result.best_step, result.metrics) == (result.steps, {})
+    assert (result.best_step, result.validation) == (result.steps, {})
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from funprm.config import TrainConfig
 from funprm.errors import TrainingError
 from funprm.prm import meta
 from funprm.prm.batches import Batch, Example, collate
+from funprm.prm.correction import Correction, Moment
 from funprm.prm.model import Opened
-from funprm.prm.table import RewardTable
 from funprm.records import Json
 
 
@@ -22,8 +22,10 @@ class Fit:
     batches: Sequence[Batch]
     rewards: Sequence[Tensor]
     """Rewards fitted, by micro-batch, [R_a]."""
-    shares: Sequence[Tensor]
-    """omega_i / W, by micro-batch, [R_a]."""
+    weights: Sequence[Tensor]
+    """Occurrences times learned weight omega_i, by micro-batch, [R_a]."""
+    total: float
+    """W: occurrences of all rows."""
     logits: Sequence[Tensor]
     """z(theta) before the step, by micro-batch, [R_a]."""
     loss: float
@@ -50,12 +52,12 @@ class Learner:
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self.tokens = 0
 
-    def fit(self, examples: Sequence[Example], table: RewardTable | None, factor: float) -> Fit:
+    def fit(self, examples: Sequence[Example], correction: Correction, factor: float) -> Fit:
         """One optimiser step on the mean loss of the examples' labelled steps.
 
         Args:
             examples: what to fit; split into micro-batches of `config.batch`.
-            table: rewards in place of the examples' own, where it has them.
+            correction: rewards and weights of partial programs.
             factor: learning rate relative to the configured one.
 
         Raises:
@@ -63,14 +65,16 @@ class Learner:
         """
         batches = self._collate(examples)
         total = sum(float(batch.weights.sum()) for batch in batches)
-        rewards = [_rewards(batch, table) for batch in batches]
-        shares = [batch.weights / total for batch in batches]
+        rewards = [correction.rewards(batch) for batch in batches]
         self._optimizer.zero_grad()
-        logits, loss = [], 0.0
-        for batch, r, share in zip(batches, rewards, shares, strict=True):
-            z, part = self._backward(batch, r, share)
-            logits.append(z)
-            loss += part
+        logits, weights, losses = [], [], []
+        for batch, r in zip(batches, rewards, strict=True):
+            z = self._logits(batch)
+            omega = correction.weights(z.detach(), r, batch)
+            losses.append(self._backward(z, r, omega / total))
+            logits.append(z.detach())
+            weights.append(omega)
+        loss = sum(losses)
         norm = float(
             torch.nn.utils.clip_grad_norm_(
                 self._parameters.values(), self._config.clip or float("inf")
@@ -81,13 +85,13 @@ class Learner:
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = factor * rate
         self._optimizer.step()
-        return Fit(batches, rewards, shares, logits, loss, norm)
+        return Fit(batches, rewards, weights, total, logits, loss, norm)
 
     def correct(
         self,
         examples: Sequence[Example],
         outer: Sequence[Example],
-        table: RewardTable,
+        correction: Correction,
         factor: float,
     ) -> tuple[float, float]:
         """As `fit`, then moves the fitted rewards down the outer loss; all micro-batches' rows.
@@ -95,24 +99,29 @@ class Learner:
         Args:
             examples: partial programs and their complete ones.
             outer: complete programs of other problems, clean outcomes.
-            table: the rewards; changed in place.
+            correction: what moves; changed in place.
             factor: learning rate relative to the configured one.
 
         Returns:
             Inner loss before, and outer loss after, the optimiser step.
         """
         theta = {name: p.detach().clone() for name, p in self._parameters.items()}
-        fit = self.fit(examples, table, factor)
+        fit = self.fit(examples, correction, factor)
         targets = self._collate(outer)
         if self._config.hypergradient == "exact":
             gradients, loss = self._exact(theta, fit, targets)
         else:
             gradients, loss = self._by_tangent(theta, fit, targets)
         # Rows of all micro-batches move together: the mean that is taken off h is the batch's.
-        table.update(
-            torch.cat([batch.rows for batch in fit.batches]),
-            torch.cat(gradients),
-            torch.cat([batch.weights for batch in fit.batches]),
+        correction.update(
+            Moment(
+                rows=torch.cat([batch.rows for batch in fit.batches]),
+                rewards=torch.cat(list(fit.rewards)),
+                logits=torch.cat(list(fit.logits)),
+                occurrences=torch.cat([batch.weights for batch in fit.batches]),
+                weights=torch.cat(list(fit.weights)),
+                gradient=torch.cat(gradients),
+            )
         )
         return fit.loss, loss
 
@@ -122,13 +131,13 @@ class Learner:
         gradients = self._gradients()
         self._optimizer.zero_grad()
         total = sum(float(batch.weights.sum()) for batch in outer)
-        loss = sum(self._backward(b, b.targets, b.weights / total)[1] for b in outer)
+        loss = sum(self._backward(self._logits(b), b.targets, b.weights / total) for b in outer)
         w = meta.response(self._gradients(), self._optimizer, self._names)
         w = meta.through_clipping(w, gradients, fit.norm, self._config.clip)
         found = []
-        for batch, z, share in zip(fit.batches, fit.logits, fit.shares, strict=True):
+        for batch, z, omega in zip(fit.batches, fit.logits, fit.weights, strict=True):
             tangent = self._tangent(theta, w, batch, z)
-            found.append(meta.reward_gradient(tangent, z, share, self._config.loss))
+            found.append(meta.reward_gradient(tangent, z, omega / fit.total, self._config.loss))
         return found, loss
 
     def _tangent(
@@ -152,8 +161,10 @@ class Learner:
 
         def inner(parameters: meta.Parameters, rewards: Sequence[Tensor]) -> Tensor:
             return _sum(
-                meta.fitting_loss(meta.logits_at(self.model, parameters, b), r, share, kind)
-                for b, r, share in zip(fit.batches, rewards, fit.shares, strict=True)
+                meta.fitting_loss(
+                    meta.logits_at(self.model, parameters, b), r, omega / fit.total, kind
+                )
+                for b, r, omega in zip(fit.batches, rewards, fit.weights, strict=True)
             )
 
         def after(parameters: meta.Parameters) -> Tensor:
@@ -179,12 +190,15 @@ class Learner:
         chunks = [examples[i : i + size] for i in range(0, len(examples), size)]
         return [collate(chunk, self._pad, self._device) for chunk in chunks]
 
-    def _backward(self, batch: Batch, rewards: Tensor, shares: Tensor) -> tuple[Tensor, float]:
+    def _logits(self, batch: Batch) -> Tensor:
         self.tokens += batch.size
-        z = self.model(batch.tokens, batch.program, batch.position)
-        loss = meta.fitting_loss(z, rewards, shares, self._config.loss)
+        logits: Tensor = self.model(batch.tokens, batch.program, batch.position)
+        return logits
+
+    def _backward(self, logits: Tensor, rewards: Tensor, shares: Tensor) -> float:
+        loss = meta.fitting_loss(logits, rewards, shares, self._config.loss)
         torch.autograd.backward(loss)
-        return z.detach(), float(loss.detach())
+        return float(loss.detach())
 
     def _gradients(self) -> dict[str, Tensor]:
         return {
@@ -206,10 +220,6 @@ class Learner:
             for name, parameter in self._parameters.items():
                 parameter.copy_(state["parameters"][name])
         self._optimizer.load_state_dict(state["optimizer"])
-
-
-def _rewards(batch: Batch, table: RewardTable | None) -> Tensor:
-    return batch.targets if table is None else table.targets(batch.targets, batch.rows)
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:

@@ -57,18 +57,15 @@ class RewardTable:
         corrected = self.value.to(targets)[rows.clamp(min=0)] if len(self.value) else targets
         return torch.where(rows == CLEAN, targets, corrected)
 
-    def update(self, rows: Tensor, gradient: Tensor, weights: Tensor) -> None:
+    def update(self, rows: Tensor, gradient: Tensor, occurrences: Tensor) -> None:
         """Moves the rewards of a batch.
 
         Args:
-            rows: rows of the table or `CLEAN`, int64 [R].
-            gradient: dL_out/dr_i with the rows' weights in it, [R].
-            weights: occurrences omega_i, [R].
+            rows: rows of the table, int64 [R], R > 0.
+            gradient: dL_out/dr_i, occurrences and learned weights in it, [R].
+            occurrences: how many identical programs each row stands for, [R].
         """
-        partial = rows != CLEAN
-        if not bool(partial.any()):
-            return
-        where, h, m = self._per_row(rows[partial], gradient[partial], weights[partial])
+        where, h, m = self._per_row(rows, gradient, occurrences)
         h = h - (m * h).sum() / m.sum()
         h = h / self._running_rms(h, m)
         pull = m * self.rate * self.prior / self.variance[where]
@@ -77,12 +74,12 @@ class RewardTable:
         self.touched[where] = True
 
     def _per_row(
-        self, rows: Tensor, gradient: Tensor, weights: Tensor
+        self, rows: Tensor, gradient: Tensor, occurrences: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Distinct rows, their hypergradient per occurrence, and their occurrences."""
         where, inverse = torch.unique(rows.cpu(), return_inverse=True)
         nothing = torch.zeros(len(where), dtype=torch.float64)
-        m = nothing.index_add(0, inverse, weights.double().cpu())
+        m = nothing.index_add(0, inverse, occurrences.double().cpu())
         return where, nothing.index_add(0, inverse, gradient.double().cpu()) / m, m
 
     def _running_rms(self, h: Tensor, m: Tensor) -> float:
@@ -94,8 +91,8 @@ class RewardTable:
     def state(self) -> dict[str, Json]:
         """All that changes, for `restore`."""
         return {
-            "value": self.value,
-            "touched": self.touched,
+            "value": self.value.clone(),
+            "touched": self.touched.clone(),
             "power": self._power,
             "mass": self._mass,
         }
@@ -104,8 +101,3 @@ class RewardTable:
         """Continues where `state` was taken."""
         self.value, self.touched = state["value"].clone(), state["touched"].clone()
         self._power, self._mass = state["power"], state["mass"]
-
-    def records(self) -> Iterable[dict[str, Json]]:
-        """Per prefix: its key, k, n, and the corrected reward."""
-        for (prefix, row), (k, n) in zip(self.rows.items(), self.evidence, strict=True):
-            yield {"prefix": prefix, "k": k, "n": n, "corrected": float(self.value[row])}

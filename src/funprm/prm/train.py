@@ -7,6 +7,8 @@
 | `joint` | warm-up; main: the same and the outcomes of meta programs |
 | `table` | warm-up; correct: rewards move as the model is fitted; main, again from the end of
   the warm-up: corrected rewards and the outcomes of meta programs |
+| `reweight` | the same with learned weights in place of learned rewards |
+| `table+reweight` | the same with both |
 
 An epoch is the same number of optimiser steps in every mode, (train + meta programs) / batch, and
 warm-up and main together last `epochs`; the warm-up is the same in all modes that have one, and
@@ -25,6 +27,7 @@ import torch
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
 from funprm.prm.batches import Example, Pool, examples_of
+from funprm.prm.correction import Correction, Reweighter, records
 from funprm.prm.data import Encoded, TrainingData, known_outcomes
 from funprm.prm.learner import Learner
 from funprm.prm.model import Opened, open_base, open_saved, save
@@ -41,8 +44,10 @@ CHECKPOINT_SECONDS = 120.0
 SCORING_TOKENS = 8192
 """Tokens of a batch on validation."""
 
-CORRECTING = ("table",)
+CORRECTING = ("table", "reweight", "table+reweight")
 CLEAN_OUTCOMES = ("orm", "joint", *CORRECTING)
+
+UNCORRECTED = Correction(None, None)
 
 Report = Callable[[dict[str, Json]], None]
 
@@ -54,7 +59,7 @@ class TrainResult:
     folder: Path
     best_step: int
     """Optimiser step (warm-up included) whose weights were kept."""
-    metrics: Mapping[str, Json]
+    validation: Mapping[str, Json]
     """Of the kept weights on validation, see `validate.metrics`; empty without validation."""
     steps: int
     """Optimiser steps of the kept model's schedule."""
@@ -101,7 +106,8 @@ def train(
         config: settings.
         data: labelled programs, split by problem.
         folder: where to write.
-        report: called with progress now and then.
+        report: called after every optimiser step (`advance` 1, `phase`, `step`, `steps`, `loss`)
+            and with every entry of the curves (`advance` 0).
         init: another run's folder, whose warm-up is shared, or a saved model to start from.
 
     Raises:
@@ -159,6 +165,10 @@ class _Run:
         fitted = [self._render(programs) for programs in (data.train, known_outcomes(data.meta))]
         self._table = RewardTable(
             (p for p, _ in fitted[0]), rate=config.correction_lr, prior=config.prior
+        )
+        self._correction = Correction(
+            self._table if "table" in config.mode else None,
+            Reweighter(len(self._table.rows), config.seed) if "reweight" in config.mode else None,
         )
         self._validation = self._render(known_outcomes(data.validation))
         self._phases = self._plan(fitted[0], fitted[1])
@@ -248,13 +258,13 @@ class _Run:
     def _advance(self, phase: Phase) -> None:
         examples = phase.pool.batch(self._step)
         factor = _schedule(phase.first + self._step, phase.first + self._remaining(phase))
-        table = self._table if self._config.mode in CORRECTING and phase.name != "warmup" else None
+        correction = UNCORRECTED if phase.name == "warmup" else self._correction
         try:
-            if phase.name == "correct" and table is not None and self._outer is not None:
+            if phase.name == "correct" and self._outer is not None:
                 outer = self._outer.batch(self._step)
-                loss, after = self._learner.correct(examples, outer, table, factor)
+                loss, after = self._learner.correct(examples, outer, correction, factor)
             else:
-                loss, after = self._learner.fit(examples, table, factor).loss, None
+                loss, after = self._learner.fit(examples, correction, factor).loss, None
         except TrainingError as error:
             names = ", ".join(e.generation for e in examples[:4])
             raise TrainingError(
@@ -264,6 +274,7 @@ class _Run:
         self._losses.append(loss)
         self._report(
             {
+                "advance": 1,
                 "phase": phase.name,
                 "step": self._step + 1,
                 "steps": phase.steps,
@@ -288,7 +299,7 @@ class _Run:
         if phase.validated:
             entry["validation"] = self._validate(entry["step"])
         self._curves.append(entry)
-        self._report(dict(entry))
+        self._report({"advance": 0, **entry})
         self._checkpoint()
 
     def _validate(self, step: int) -> dict[str, Json]:
@@ -321,6 +332,7 @@ class _Run:
             "step": self._step,
             "learner": self._learner.state(),
             "table": self._table.state(),
+            "reweighter": self._correction.reweighter and self._correction.reweighter.state(),
             "losses": self._losses,
             "curves": json.dumps(self._curves),
             "best": json.dumps(self._best),
@@ -339,6 +351,8 @@ class _Run:
         self._learner.restore(state["learner"])
         self._learner.tokens = state["learner"]["tokens"]
         self._table.restore(state["table"])
+        if self._correction.reweighter is not None:
+            self._correction.reweighter.restore(state["reweighter"])
         self._phase, self._step = state["phase"], state["step"]
         self._losses, self._spent = state["losses"], state["seconds"]
         self._curves, self._best = json.loads(state["curves"]), json.loads(state["best"])
@@ -365,7 +379,7 @@ class _Run:
         _store({"key": self._shared_key, **self._learner.state()}, _warmup_of(self._folder))
 
     def _write_corrected(self) -> None:
-        _write_jsonl(self._folder / "corrected.jsonl", list(self._table.records()))
+        _write_jsonl(self._folder / "corrected.jsonl", list(records(self._table, self._correction)))
 
     def _seconds(self) -> float:
         return self._spent + time.monotonic() - self._started
@@ -374,7 +388,7 @@ class _Run:
         result = TrainResult(
             folder=self._folder,
             best_step=self._best["step"],
-            metrics=self._best["metrics"],
+            validation=self._best["metrics"],
             steps=sum(phase.steps for phase in self._phases if phase.name != "correct"),
             rows=len(self._table.rows),
             rows_touched=int(self._table.touched.sum()),
