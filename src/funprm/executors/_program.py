@@ -15,6 +15,7 @@ import gc
 import json
 import marshal
 import os
+import resource
 import sys
 import time
 import types
