@@ -259,6 +259,14 @@ def test_templates(folder: Path, tmp_path: Path) -> None:
         policy(folder, template="absent.jinja")
 
 
+def test_a_small_model_takes_one_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[int] = []
+    monkeypatch.setattr("torch.get_num_threads", lambda: 5)
+    monkeypatch.setattr("torch.set_num_threads", used.append)
+    answers(policy(folder), REQUESTS)
+    assert used == [1, 5]
+
+
 def test_too_little_memory(folder: Path) -> None:
     """Batches are halved until they fit; the answers are the same."""
     one = policy(folder)

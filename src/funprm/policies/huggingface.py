@@ -153,7 +153,8 @@ class HuggingFacePolicy:
     def _draw(self, rows: list[Row]) -> list[Continuation]:
         """Draws, in halves where the memory does not suffice: rows do not depend on each other."""
         try:
-            return self._sampler.draw(rows)
+            with models.suitable_threads(self._loaded):
+                return self._sampler.draw(rows)
         except torch.OutOfMemoryError as error:
             if len(rows) == 1:
                 raise PolicyError(

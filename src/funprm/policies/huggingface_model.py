@@ -30,6 +30,8 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 _library: Any = transformers_logging  # untyped
+_SMALL = 10_000_000
+"""Parameters up to which a model is sampled with one thread on a CPU."""
 _GENERAL_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -180,6 +182,24 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in _DTYPES:
         raise ConfigError(f"dtype {name!r} is unknown; expected auto, {', '.join(_DTYPES)}")
     return _DTYPES[name]
+
+
+@contextlib.contextmanager
+def suitable_threads(model: PreTrainedModel) -> Iterator[None]:
+    """One thread while a small model works on a CPU.
+
+    Its matrix products are too short to gain from a second one (a quarter at best), and where
+    another process takes a core, waiting for each other makes two threads ten times slower.
+    """
+    before = torch.get_num_threads()
+    if model.device.type != "cpu" or model.num_parameters() > _SMALL:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def stop_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401 - untyped
