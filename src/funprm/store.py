@@ -224,7 +224,7 @@ class RunFolder:
         return manifest
 
     def _check_settings(self, settings: Mapping[str, Json]) -> None:
-        now = flatten(msgspec.to_builtins(settings))
+        now = flatten(msgspec.json.decode(msgspec.json.encode(settings)))
         if self._manifest["settings"] is None:
             self._manifest["settings"] = now
             self._write_manifest()
