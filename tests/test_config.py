@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from funprm import registry
 from funprm.config import load_config, parse_config
 from funprm.errors import ConfigError, InputError
 
@@ -61,4 +62,9 @@ def test_every_shipped_configuration_is_valid() -> None:
     shipped = [*root.glob("configs/*.toml"), *root.glob("src/funprm/demo/*.toml")]
     assert shipped
     for path in shipped:
-        load_config(path)
+        config = load_config(path)
+        registry.check_options("datasets", config.dataset.name, config.dataset.options)
+        registry.check_options("executors", config.executor.name, config.executor.options)
+        for part in (config.policy, config.completer):
+            if part is not None:
+                registry.check_options("policies", part.name, part.options)

@@ -57,8 +57,8 @@ class OpenAIPolicy:
     """`completions`: raw text, for models without a chat format."""
     prompt: str = "chain_of_function"
     """The prompt's style, one of `prompts.STYLES`."""
-    temperature: float | None = 1.0
-    """None: the parameter is not sent (reasoning models refuse it)."""
+    temperature: float | None = None
+    """None: not sent, so that the server's default holds (reasoning models refuse any)."""
     top_p: float | None = None
     max_tokens: int = 4096
     """Bound on an answer's tokens, hidden reasoning included."""
