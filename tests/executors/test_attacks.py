@@ -55,7 +55,8 @@ FAILING = {
     "dup": "import os\nfor fd in range(4, 50): os.dup2(3, fd)\ndef f(x):\n    return 0",
     "crash": "import ctypes\ndef f(x):\n    ctypes.string_at(0)",
     "recursion": "def f(x):\n    return f(x + 1)",
-    "kill parent": "import os, signal\ndef f(x):\n    for p in (1, os.getppid(), 0, -1):\n"
+    "kill parent": "import os, signal\nassert os.getppid() == 1  # else this would reach the host\n"
+    "def f(x):\n    for p in (1, 0, -1):\n"
     "        for s in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):\n            try: os.kill(p, s)\n"
     "            except OSError: pass\n    return 0",
 }
@@ -148,12 +149,12 @@ LOOKING = {
     " open(f'/proc/{p}/environ', 'rb').read()\n    except OSError: pass",
     "files": "for p in ('HERE', '/etc/shadow', '/root', '/home'):\n"
     "    try: open(p).read()\n    except OSError: continue\n    raise SystemError(p)",
-    "writing": "import sys, os, json\nfor p in ('/x', json.__file__, 'HERE', '/usr/x',"
-    " '/etc/passwd'):\n    for m in ('a', 'w'):\n        try: open(p, m).close()\n"
-    "        except OSError: continue\n        raise SystemError(p)",
-    "removing": "import os, json, shutil\nfor p in (json.__file__, 'HERE', '/usr', '/etc'):\n"
-    "    for r in (os.unlink, os.rmdir, shutil.rmtree):\n        try: r(p)\n"
-    "        except OSError: continue\n        raise SystemError(p)",
+    "writing": "import json, os\nfor p in ('HERE', 'HERE.new', '/usr/funprm-test', '/funprm-test'):\n"
+    "    try: open(p, 'a').close()\n    except OSError: continue\n    raise SystemError(p)\n"
+    "for p in (json.__file__, os.path.dirname(json.__file__), '/', '/usr', '/etc', '/etc/passwd'):\n"
+    "    assert not os.access(p, os.W_OK), p",
+    "removing": "import os, shutil\nfor r in (os.unlink, os.rmdir, shutil.rmtree):\n"
+    "    try: r('HERE')\n    except OSError: continue\n    raise SystemError",
     "tcp": "import socket\ntry: socket.create_connection(('127.0.0.1', PORT), 1)\n"
     "except OSError: pass\nelse: raise SystemError",
     "udp": "import socket\ntry: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x',"
@@ -181,7 +182,12 @@ LOOKING = {
 
 
 @pytest.mark.parametrize("name", LOOKING)
-def test_nothing_leaks(judge: Judge, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_nothing_leaks(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    # If the judge leaked, these programs would harm nothing but this file.
+    target = tmp_path / "target"
+    target.write_text("precious")
     monkeypatch.setenv("SECRET", "SECRET")
     with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as local:
         tcp.bind(("127.0.0.1", 0))
@@ -189,9 +195,10 @@ def test_nothing_leaks(judge: Judge, monkeypatch: pytest.MonkeyPatch, name: str)
         port = tcp.getsockname()[1]
         local.bind(f"\0funprm-{port}")
         local.listen()
-        code = LOOKING[name].replace("HERE", __file__).replace("PORT", str(port))
+        code = LOOKING[name].replace("HERE", str(target)).replace("PORT", str(port))
         verdict = judge(code + "\nprint('fine')", stdin(("", "fine")))
     assert verdict.passed is True, verdict
+    assert target.read_text() == "precious"
 
 
 LEAVING = {

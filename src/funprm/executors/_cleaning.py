@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import time
 from contextlib import suppress
 
 _PAGE = resource.getpagesize() / (1 << 20)
 _TICKS = os.sysconf("SC_CLK_TCK")
+_PATIENCE, _PAUSE = 10.0, 0.0005
 
 
 def memory_of_self() -> tuple[float, float]:
@@ -55,18 +57,24 @@ def sweep(pid: int, *, everything: bool) -> None:
     Args:
         pid: the program's process group.
         everything: one signal reaches all of the sandbox and nothing else.
+
+    Raises:
+        TimeoutError: some process does not end.
     """
+    deadline = time.monotonic() + _PATIENCE
     while True:
         with suppress(ProcessLookupError, PermissionError):
-            if everything:
-                os.kill(-1, signal.SIGKILL)
-            else:
-                os.killpg(pid, signal.SIGKILL)
-                _kill_adopted()
+            os.kill(-1, signal.SIGKILL) if everything else os.killpg(pid, signal.SIGKILL)
+        if not everything:
+            _kill_adopted()
         try:
-            os.waitpid(-1, 0)
+            ended, _ = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             return
+        if not ended:
+            if time.monotonic() > deadline:
+                raise TimeoutError("a program left a process that cannot be ended")
+            time.sleep(_PAUSE)
 
 
 def _kill_adopted() -> None:

@@ -3,9 +3,11 @@
 `run` never returns. Everything here shares the process with the program, so nothing here is
 believed outside, except the proof that ends a `check` or `unittest` suite. Standard library only.
 
-Records to the warm parent are lines of ASCII: a letter, CPU and wall time in microseconds, text. `o` an answer as JSON; `q` an answer that JSON cannot hold; `e` an error; `m` out of
-memory; `E` the program could not even be loaded; `x` the end of a program on standard streams;
-`c` compiled code (hex); `s` 1 if calls may have left state behind, else 0; `p` the proof.
+Records to the warm parent are lines of ASCII: a letter, CPU and wall time in microseconds with a
+colon between, a space, text. `o` an answer as JSON; `q` an answer that JSON cannot hold; `e` an
+error; `m` out of memory; `E` the program could not even be loaded; `x` the end of a program on
+standard streams; `c` compiled code (hex); `s` 1 if calls may have left state behind, else 0; `p`
+the proof.
 """
 
 from __future__ import annotations
@@ -243,7 +245,7 @@ def _finish_interpreter() -> None:
 # --- functional ------------------------------------------------------------------------------
 
 
-class _Opaque(Exception):
+class OpaqueError(Exception):
     """A value that JSON cannot hold, so that it equals no expected value."""
 
 
@@ -260,23 +262,27 @@ def _run_functional(task: Task) -> None:
         _record(b"E", _describe(error))
         return
     state = State(namespace, code.co_names, task.namespace or {})
-    compat = task.suite["compat"]
     for arguments in task.arguments:
-        start = _cpu(), _wall()
-        try:
-            text = _encode(make()(*arguments), compat)
-            _record(b"o", text, start)
-        except _Opaque as value:
-            _record(b"q", str(value), start)
-        except MemoryError:
-            _record(b"m", "out of memory", start)
-            if task.stop:
-                break
-        except BaseException as error:  # noqa: BLE001
-            _record(b"e", _describe(error), start)
-            if task.stop:
-                break
+        if not _run_case(make, arguments, task.suite["compat"]) and task.stop:
+            break
     _record(b"s", "0" if state.unchanged() else "1")
+
+
+def _run_case(make: Callable[[], Callable[..., Any]], arguments: list[Any], compat: bool) -> bool:
+    """Record what the function answers; False if it raised."""
+    start = _cpu(), _wall()
+    try:
+        text = _encode(make()(*arguments), compat)
+        _record(b"o", text, start)
+    except OpaqueError as value:
+        _record(b"q", str(value), start)
+    except MemoryError:
+        _record(b"m", "out of memory", start)
+        return False
+    except BaseException as error:  # noqa: BLE001
+        _record(b"e", _describe(error), start)
+        return False
+    return True
 
 
 def _target(task: Task, namespace: dict[str, Any]) -> Callable[[], Callable[..., Any]]:
@@ -295,7 +301,7 @@ def _target(task: Task, namespace: dict[str, Any]) -> Callable[[], Callable[...,
 
 
 # The C encoder, called directly: quick, and no concern of who patches the json module.
-_encode_parts = json.encoder.c_make_encoder(
+_encode_parts = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
     None, lambda value: _plain(value), json.encoder.encode_basestring_ascii, None, ": ", ", ",
     False, False, True,
 )  # fmt: skip
@@ -311,13 +317,13 @@ def _encode(value: Any, compat: bool) -> str:
     except (ValueError, TypeError) as error:
         text = _encode_again(value, error)
     if ("{" in text and not _string_keys(value)) or (compat and _nested_tuple(value)):
-        raise _Opaque(_excerpt(value))
+        raise OpaqueError(_excerpt(value))
     return text
 
 
 def _encode_again(value: Any, error: Exception) -> str:
     if isinstance(error, TypeError):  # a key that is no JSON key
-        raise _Opaque(_excerpt(value)) from None
+        raise OpaqueError(_excerpt(value)) from None
     if "digits" not in str(error):
         raise error
     sys.set_int_max_str_digits(0)
@@ -336,7 +342,7 @@ def _plain(value: Any) -> Any:
         for kind in (int, float):
             if kind(value) == value:
                 return kind(value)
-    raise _Opaque(_excerpt(value))
+    raise OpaqueError(_excerpt(value))
 
 
 def _excerpt(value: Any) -> str:

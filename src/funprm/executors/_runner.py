@@ -36,7 +36,7 @@ _STANDARD = sys.stdlib_module_names - {"antigravity", "this", "idlelib", "tkinte
 _HARMLESS = ("sys.setrecursionlimit(50000)", "inf = float('inf')")
 
 
-class HostGone(Exception):
+class HostGoneError(Exception):
     """The host has closed the stream of commands."""
 
 
@@ -77,7 +77,7 @@ class _Parent:
     def _receive(self) -> None:
         data = os.read(_COMMANDS, _READ)
         if not data:
-            raise HostGone
+            raise HostGoneError
         self._inbox += data
         while len(self._inbox) >= 4:
             end = 4 + int.from_bytes(self._inbox[:4], "little")
@@ -209,22 +209,24 @@ class _Parent:
         for fd in (child.channel, child.stdout, _COMMANDS):
             if fd >= 0:
                 poll.register(fd, select.POLLIN)
-        while True:
-            wait = child.seconds_left()
-            if self._outbox or child.job.reports:
-                wait = min(wait, _FLUSH)
-            ready = {fd for fd, _ in poll.poll(1000 * wait + 1)}
-            if child.channel in ready and not child.read_channel():
-                poll.unregister(child.channel)
-            if child.stdout in ready and not child.read_stdout():
-                poll.unregister(child.stdout)
-            if _COMMANDS in ready:
-                self._receive()
-            if child.pidfd in ready:
-                return
+        while not self._look(child, poll):
             if time.monotonic() - self._flushed > _FLUSH:
                 self._report(child.job)
                 self._flush()
+
+    def _look(self, child: Child, poll: select.poll) -> bool:
+        """Wait for something to happen; True at the program's end."""
+        wait = child.seconds_left()
+        if self._outbox or child.job.reports:
+            wait = min(wait, _FLUSH)
+        ready = {fd for fd, _ in poll.poll(1000 * wait + 1)}
+        if child.channel in ready and not child.read_channel():
+            poll.unregister(child.channel)
+        if child.stdout in ready and not child.read_stdout():
+            poll.unregister(child.stdout)
+        if _COMMANDS in ready:
+            self._receive()
+        return child.pidfd in ready
 
 
 def serve(layers: Any) -> _program.Task:
@@ -249,7 +251,7 @@ def serve(layers: Any) -> _program.Task:
     parent.keep = parent  # type: ignore[attr-defined]  # never freed, and reachable by no one
     try:
         return parent.serve()
-    except (HostGone, BrokenPipeError):
+    except (HostGoneError, BrokenPipeError):
         if parent._current is not None:
             parent._current.kill("stop")
             os.wait4(parent._current.pid, 0)

@@ -19,14 +19,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 CHANNEL = 3
-_exhaust = deque(maxlen=0).extend
+_exhaust = deque[object](maxlen=0).extend
 _HEAP_TYPE = 1 << 9
 _ATOMS = frozenset({int, float, str, bytes, bool, complex, type(None)})
 
 Namespace = dict[str, Any]
 
 
-class Tampering(Exception):
+class TamperingError(Exception):
     """The program changed something that the tests rely on."""
 
 
@@ -75,7 +75,7 @@ def _call(step: Callable[[], object]) -> None:
 
 
 def _guard(kind: str) -> Callable[[], None]:
-    """A function that raises Tampering once a name that the tests rely on was replaced."""
+    """A function that raises TamperingError once a name that the tests rely on was replaced."""
     names = ["builtins", "math", "operator", "copy"]
     places: list[tuple[str, Any]] = [(n, sys.modules[n]) for n in names if n in sys.modules]
     if kind == "unittest":
@@ -92,7 +92,7 @@ def _guard(kind: str) -> Callable[[], None]:
             now = vars(place)
             for key, value, code in before:
                 if now.get(key) is not value or getattr(value, "__code__", None) is not code:
-                    raise Tampering(f"the program changed {name}.{key}, which tests rely on")
+                    raise TamperingError(f"the program changed {name}.{key}, which tests rely on")
 
     return untouched
 
@@ -133,7 +133,7 @@ def _honest(candidate: Any, known: frozenset[int]) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
         value = candidate(*args, **kwargs)
         if type(value) not in _ATOMS and not _plain(value, known, 0):
-            raise Tampering("the program returned an object that defines its own equality")
+            raise TamperingError("the program returned an object that defines its own equality")
         return value
 
     call.__name__, call.__doc__ = candidate.__name__, candidate.__doc__
@@ -164,40 +164,34 @@ def _unittest(
     """Run `TestCases`; at least one test must run, and none may fail."""
     import unittest
 
-    failures: list[str] = []
-    passed: list[str] = []
-
-    class Tally(unittest.TestResult):
-        """Counts in variables that no attribute leads to."""
-
-        def addSuccess(self, test: Any) -> None:  # noqa: N802
-            untouched()
-            passed.append("")
-
-        def addFailure(self, test: Any, err: Any) -> None:  # noqa: N802
-            failures.append(f"{_name(test)}: {err[0].__name__}: {err[1]}")
-
-        def addError(self, test: Any, err: Any) -> None:  # noqa: N802
-            failures.append(f"{_name(test)}: {err[0].__name__}: {err[1]}")
-
-        def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:  # noqa: N802
-            if err is not None:
-                failures.append(f"{_name(test)}: {err[0].__name__}: {err[1]}")
-
-        def addUnexpectedSuccess(self, test: Any) -> None:  # noqa: N802
-            failures.append(f"{_name(test)}: unexpected success")
-
-        def addExpectedFailure(self, test: Any, err: Any) -> None:  # noqa: N802
-            passed.append("")
-
     exec(compile(suite["tests"], "tests.py", "exec", dont_inherit=True), namespace)
     tests = unittest.defaultTestLoader.loadTestsFromTestCase(namespace["TestCases"])
-    tests.run(Tally())
+    passed: list[str] = []
+    failures: list[str] = []
+
+    def note_pass(*_: Any) -> None:
+        untouched()
+        passed.append("")
+
+    def note_failure(test: Any, *rest: Any) -> None:
+        error = rest[-1] if rest else (AssertionError, "unexpected success")
+        if error is not None:
+            name = getattr(test, "_testMethodName", None) or str(test)
+            failures.append(f"{name}: {error[0].__name__}: {error[1]}")
+
+    tests.run(_tally(unittest.TestResult, note_pass, note_failure))
     if failures:
         raise AssertionError(failures[0])
     if not passed and not suite["compat"]:
         raise AssertionError("no test ran")
 
 
-def _name(test: Any) -> str:
-    return getattr(test, "_testMethodName", None) or str(test)
+def _tally(base: type, note_pass: Callable[..., None], note_failure: Callable[..., None]) -> Any:
+    """A test result that counts in variables, which no attribute leads to."""
+    methods = {
+        **dict.fromkeys(("addSuccess", "addExpectedFailure"), note_pass),
+        **dict.fromkeys(("addFailure", "addError", "addSubTest"), note_failure),
+        "addUnexpectedSuccess": note_failure,
+    }
+    hidden = {name: lambda self, *args, note=note: note(*args) for name, note in methods.items()}
+    return type("Tally", (base,), hidden)()

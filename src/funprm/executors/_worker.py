@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import Any
 
 
 def _supervise(child: int) -> None:
@@ -23,7 +24,7 @@ def _supervise(child: int) -> None:
     os._exit(min(255, abs(os.waitstatus_to_exitcode(status))))
 
 
-def _start(config: dict[str, object]) -> Callable[[], None]:
+def _start(config: dict[str, Any]) -> Callable[[], None]:
     """Isolate this process; returns only in the children that run a program."""
     from funprm.executors import _program, _runner, isolation, syscalls
 
@@ -32,11 +33,7 @@ def _start(config: dict[str, object]) -> Callable[[], None]:
         if os.getppid() != config["parent"]:
             os._exit(1)
     _program.warm()
-    layers = isolation.Isolation(
-        list(config["disable"]),
-        str(config["scratch"]),
-        int(config["scratch_mb"]),  # type: ignore[call-overload]
-    )
+    layers = isolation.Isolation(config["disable"], config["scratch"], config["scratch_mb"])
     layers.enter()
     child = os.fork()
     if child:

@@ -23,7 +23,7 @@ def stripped_lines(text: str) -> list[str]:
 
 
 def same_stream(got: str, expected: str) -> bool:
-    """Whether two outputs of a program on standard streams agree.
+    r"""Whether two outputs of a program on standard streams agree.
 
     >>> same_stream("1.50 2\\n", "1.5 2.0"), same_stream("1\\n2", "1 2")
     (True, False)

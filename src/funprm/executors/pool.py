@@ -68,7 +68,7 @@ class Worker:
             "scratch": self._scratch,
             "scratch_mb": _SCRATCH_MB,
         }
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the worker)
+        self._errors = tempfile.TemporaryFile()
         command = [python or sys.executable, "-s", "-B", "-X", "utf8", str(_WORKER)]
         try:
             self._process = subprocess.Popen(
