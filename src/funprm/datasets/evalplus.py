@@ -9,7 +9,7 @@ import msgspec
 
 from funprm.datasets.differential import check_against_reference
 from funprm.datasets.examples import call_arguments, example_inputs, examples
-from funprm.datasets.probes import probe_cases
+from funprm.datasets.probes import PROBE_SECONDS, probe_cases
 from funprm.datasets.rows import data_files, read_rows, with_key
 from funprm.datasets.source import functions, parsed
 from funprm.datasets.split import Fractions, assign, check_split
@@ -87,7 +87,7 @@ class HumanEvalDataset:
                 starter_code=row.prompt.strip("\n") + "\n",
                 hidden=replace(suite, kind="check", code=_humaneval_check(row, where)),
                 public=replace(suite, cases=public) if public else None,
-                probe=replace(suite, cases=probes) if probes else None,
+                probe=_probe(suite, probes),
                 split=assign(row.task_id, self.split),
                 reference=row.prompt + row.canonical_solution if row.canonical_solution else None,
                 platform="humaneval",
@@ -196,7 +196,7 @@ class MbppDataset:
                 statement=_mbpp_statement(row.prompt or row.text, shown),
                 hidden=replace(suite, code=_mbpp_check(row, name)),
                 public=replace(suite, code=_assertions(row, name, shown)) if shown else None,
-                probe=replace(suite, kind="functional", cases=probes) if probes else None,
+                probe=_probe(suite, probes),
                 split=self._split(number),
                 reference=row.code,
                 platform="mbpp",
@@ -259,6 +259,13 @@ def check(candidate):
     for test in TESTS:
         exec(test, scope)
 """
+
+
+def _probe(suite: Suite, cases: tuple[Case, ...]) -> Suite | None:
+    if not cases:
+        return None
+    seconds = min(suite.seconds, PROBE_SECONDS)
+    return replace(suite, kind="functional", cases=cases, seconds=seconds)
 
 
 def _imports(source: str) -> str:

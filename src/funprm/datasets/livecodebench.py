@@ -6,7 +6,7 @@ files with the fields `fn_name` and `tests` (`input`, `output`, `public`) instea
 
 import datetime
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ import msgspec
 
 from funprm.datasets.hub import hub_file
 from funprm.datasets.packed import unpack_text
-from funprm.datasets.probes import probe_cases
+from funprm.datasets.probes import PROBE_SECONDS, probe_cases
 from funprm.datasets.rows import data_files, read_rows, with_key
 from funprm.datasets.split import Fractions, assign, check_split, require_some
 from funprm.errors import ConfigError, DataError, nearest
@@ -161,7 +161,6 @@ class LiveCodeBenchDataset:
             raise DataError(f"{where}: problem {row.question_id!r} has no tests; exclude it")
         name = row.fn_name or _function_name(row, where)
         public = [Case(input=t.input, output=t.output) for t in tests if t.public]
-        probes = self._probes(row, name, public)
         return with_key(
             Problem(
                 key="",
@@ -170,7 +169,7 @@ class LiveCodeBenchDataset:
                 starter_code=row.starter_code,
                 hidden=self._suite(name, [Case(input=t.input, output=t.output) for t in tests]),
                 public=self._suite(name, public) if public else None,
-                probe=self._suite(name, probes) if probes else None,
+                probe=self._probe(row, name, public) if public and self.probes else None,
                 difficulty=row.difficulty,
                 split=split,
                 date=row.contest_date[:10],
@@ -188,12 +187,13 @@ class LiveCodeBenchDataset:
             memory_mb=self.memory_mb,
         )
 
-    def _probes(self, row: _Row, name: str, public: list[Case]) -> list[Case]:
+    def _probe(self, row: _Row, name: str, public: list[Case]) -> Suite:
         """Inputs of public tests; for functions mutations of them, too (text has a grammar)."""
         if not name:
-            return [Case(input=case.input) for case in public[: self.probes]]
+            return self._suite(name, [Case(input=case.input) for case in public[: self.probes]])
         inputs = [[msgspec.json.decode(a) for a in case.input.splitlines()] for case in public]
-        return list(probe_cases(inputs, self.probes, row.question_id))
+        suite = self._suite(name, list(probe_cases(inputs, self.probes, row.question_id)))
+        return replace(suite, seconds=min(self.seconds, PROBE_SECONDS))
 
 
 def _among(value: str, wanted: tuple[str, ...]) -> bool:

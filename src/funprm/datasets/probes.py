@@ -1,19 +1,29 @@
 """Inputs without answers: known inputs, and mutations of them that keep every value's type.
 
-The mutations follow EvalPlus (arXiv 2305.01210, table 1). On such inputs candidates' answers are
-compared with one another (majority of outputs).
+The mutations follow EvalPlus (arXiv 2305.01210, table 1), but stay near what is known, since
+nothing says which inputs are allowed: numbers stay in the range that the known inputs span (one
+more upwards), texts are made of their own words or characters, nothing becomes empty. On such
+inputs candidates' answers are compared with one another (majority of outputs).
 """
 
+import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from funprm.datasets.examples import encode_arguments
 from funprm.records import Case
 
+PROBE_SECONDS = 1.0
+"""CPU limit of a probe: a mutation may be outside the problem's domain and run forever."""
 _MAX_CHARACTERS = 2_000
 """Of one input; longer mutations are left out."""
+_ATTEMPTS = 8
+"""Mutations tried per wanted case; many repeat a known input."""
+
+Item = TypeVar("Item")
+Range = tuple[float, float]
 
 
 def probe_cases(inputs: Sequence[Sequence[Any]], count: int, seed: str) -> tuple[Case, ...]:
@@ -24,21 +34,21 @@ def probe_cases(inputs: Sequence[Sequence[Any]], count: int, seed: str) -> tuple
 
     Args:
         inputs: lists of positional arguments.
-        count: how many cases are wanted.
+        count: how many cases are wanted; there may be fewer.
         seed: what the mutations depend on (besides the inputs).
     """
     # A string seeds the generator the same way on every platform and Python version.
     generator = random.Random(seed)
-    pool = [list(arguments) for arguments in inputs]
     found: dict[str, list[Any]] = {}
-    for arguments in pool[:count]:
-        _add(found, arguments)
-    for _ in range(8 * count if found else 0):
+    for known in inputs[:count]:
+        _add(found, list(known))
+    ranges = _ranges(found.values())
+    for _ in range(_ATTEMPTS * count if found else 0):
         if len(found) >= count:
             break
         arguments = list(generator.choice(list(found.values())))
         place = generator.randrange(len(arguments))
-        arguments[place] = _mutated(arguments[place], generator)
+        arguments[place] = _mutated(arguments[place], ranges.get(place, (0, 0)), generator)
         _add(found, arguments)
     return tuple(Case(input=text) for text in islice(found, count))
 
@@ -49,32 +59,54 @@ def _add(found: dict[str, list[Any]], arguments: list[Any]) -> None:
         found.setdefault(text, arguments)
 
 
-def _mutated(value: Any, generator: random.Random) -> Any:  # noqa: ANN401  (any JSON value)
+def _ranges(inputs: Iterable[Sequence[Any]]) -> dict[int, Range]:
+    """Smallest and largest number in each argument, however deep."""
+    ranges: dict[int, Range] = {}
+    for arguments in inputs:
+        for place, argument in enumerate(arguments):
+            for number in _numbers(argument):
+                low, high = ranges.get(place, (number, number))
+                ranges[place] = (min(low, number), max(high, number))
+    return ranges
+
+
+def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401  (any JSON value)
+    if isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(item)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+
+
+def _mutated(value: Any, near: Range, generator: random.Random) -> Any:  # noqa: ANN401
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
-        return generator.choice([value - 1, value + 1, value * 2, -value, 0])
+        return generator.randint(math.ceil(near[0]), math.floor(near[1]) + 1)
     if isinstance(value, float):
-        return generator.choice([value - 1, value + 1, value / 2, -value, 0.0])
+        return round(generator.uniform(near[0], near[1] + 1), 2)
     if isinstance(value, str):
-        return "".join(_mutated_items(list(value), generator, str.swapcase))
-    if isinstance(value, list):
-        return _mutated_items(value, generator, lambda item: _mutated(item, generator))
-    if isinstance(value, dict) and value:
-        key = generator.choice(list(value))
-        return {**value, key: _mutated(value[key], generator)}
-    return value
+        separator = " " if " " in value.strip() else ""
+        parts = value.split(" ") if separator else list(value)
+        return separator.join(_rearranged(parts, generator))
+    return _mutated_items(value, near, generator) if value else value
 
 
-def _mutated_items(
-    items: list[Any], generator: random.Random, mutate: Callable[[Any], Any]
-) -> list[Any]:
-    """The items with one removed, repeated, replaced by another, or mutated itself."""
+def _mutated_items(value: Any, near: Range, generator: random.Random) -> Any:  # noqa: ANN401
+    """A list with items rearranged or one mutated; an object with one value mutated."""
+    if isinstance(value, list) and generator.random() < 0.5:
+        return _rearranged(value, generator)
+    place = generator.choice(range(len(value)) if isinstance(value, list) else list(value))
+    changed = value.copy()
+    changed[place] = _mutated(value[place], near, generator)
+    return changed
+
+
+def _rearranged(items: list[Item], generator: random.Random) -> list[Item]:
+    """The items with one removed, repeated, or replaced by another."""
     if not items:
         return items
     place = generator.randrange(len(items))
     item = items[place]
-    replacement: list[Any] = generator.choice(
-        [[], [item, item], [generator.choice(items)], [mutate(item)]]
-    )
-    return [*items[:place], *replacement, *items[place + 1 :]]
+    options = [[item, item], [generator.choice(items)], *([[]] if len(items) > 1 else [])]
+    return [*items[:place], *generator.choice(options), *items[place + 1 :]]
