@@ -31,7 +31,7 @@ def command_line() -> str:
 
 
 def _fenced(parser: argparse.ArgumentParser) -> str:
-    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=92)  # type: ignore[assignment]
+    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=92)
     return f"```text\n{parser.format_help().strip()}\n```\n"
 
 

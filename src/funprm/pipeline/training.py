@@ -40,7 +40,7 @@ def train(run: Run) -> Outcome:
             model_folder(run, name),
             report=lambda event: run.progress.advance(int(event.get("advance", 1))),
         )
-        facts[name] = {"step": result.best_step, **result.metrics}
+        facts[name] = {"step": result.best_step, **result.validation}
     return Outcome(note=f"{len(facts)} models: {', '.join(facts)}", facts=facts)
 
 

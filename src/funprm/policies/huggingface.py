@@ -5,7 +5,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -39,6 +39,7 @@ class HuggingFacePolicy:
     """
 
     whole_batches: ClassVar[bool] = True
+    """Matrix products of other sizes may differ in their last bits."""
     unanswered_is_final: ClassVar[bool] = False
 
     model: str = models.TINY
@@ -61,9 +62,6 @@ class HuggingFacePolicy:
     """Branch, tag or commit of a hub model; empty: its main branch."""
     template: str = ""
     """File with a Jinja chat template to use instead of the tokenizer's; `none`: plain text."""
-    whole_batches: bool = field(default=True, init=False)
-    """True: matrix products of other sizes may differ in their last bits."""
-    unanswered_is_final: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         _check("temperature", self.temperature, "at least 0", self.temperature >= 0)

@@ -52,8 +52,6 @@ class ReplayPolicy:
     """Values that fields of a row (or of a nested program) must have, such as a model's name."""
     batch: int = 65536
     """Requests answered in one pass over the file."""
-    whole_batches: bool = field(default=False, init=False)
-    unanswered_is_final: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         if self.batch < 1:
