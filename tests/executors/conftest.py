@@ -1,6 +1,8 @@
 """One judge for all tests of a module, and short ways to use it."""
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +53,15 @@ def judge(executor: LocalExecutor) -> Judge:
         return verdict
 
     return one
+
+
+def count_processes() -> int:
+    """Processes of this test run's judges: workers, warm parents and programs."""
+    return len([p for p in os.listdir("/proc") if p.isdecimal() and _is_ours(p)])
+
+
+def _is_ours(pid: str) -> bool:
+    try:
+        return f'"parent": {os.getpid()},'.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

@@ -11,7 +11,7 @@ import pytest
 from funprm.executors.local import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Status
-from tests.executors.conftest import Judge, check, functional, stdin, unittests
+from tests.executors.conftest import Judge, check, count_processes, functional, stdin, unittests
 
 FAILING = {
     "sys.exit": "import sys\nsys.exit(0)",
@@ -130,17 +130,6 @@ def test_processes_of_a_test_suite_are_ended_and_counted(judge: Judge) -> None:
     for code in bombs:
         judge(code, unittests("def test_f(self): pass", seconds=1.0))
         assert count_processes() == before
-
-
-def count_processes() -> int:
-    return len([p for p in os.listdir("/proc") if p.isdecimal() and _is_ours(p)])
-
-
-def _is_ours(pid: str) -> bool:
-    try:
-        return f'"parent": {os.getpid()},'.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 LOOKING = {

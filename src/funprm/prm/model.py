@@ -132,10 +132,11 @@ def open_base(config: TrainConfig) -> Opened:
     with _one_line_errors(base):
         tokenizer = transformers.AutoTokenizer.from_pretrained(base)
         renderer = Renderer(tokenizer, config.marker)
-        network = _load_network(base, renderer.pad_id)
+        network = _load_network(base, renderer.pad_id, _frozen_dtype(config))
     nn.init.zeros_(network.score.weight)
     if config.tuning == "lora":
         network = _with_adapters(network, config)
+    _classifier(network).score.float()
     model = RewardModel(network, bf16=config.precision == "bf16")
     for parameter in model.trainable().values():
         parameter.data = parameter.data.float()
@@ -147,7 +148,13 @@ def open_base(config: TrainConfig) -> Opened:
     return Opened(model.to(device_of(config.device)), tokenizer, renderer, config.max_tokens)
 
 
-def _load_network(base: str, pad: int) -> Network:
+def _frozen_dtype(config: TrainConfig) -> torch.dtype:
+    """bfloat16 for a trunk that is only read in bfloat16; what is trained is float32."""
+    half = config.tuning == "lora" and config.precision == "bf16"
+    return torch.bfloat16 if half else torch.float32
+
+
+def _load_network(base: str, pad: int, dtype: torch.dtype = torch.float32) -> Network:
     """The classifier on a base model's trunk: one label, no bias, no dropout anywhere."""
     settings = transformers.AutoConfig.from_pretrained(base)
     for name in vars(settings):
@@ -158,7 +165,7 @@ def _load_network(base: str, pad: int) -> Network:
     settings.token_classification_bias = False
     settings.classifier_dropout = 0.0
     network = transformers.AutoModelForSequenceClassification.from_pretrained(
-        base, config=settings, dtype=torch.float32
+        base, config=settings, dtype=dtype
     )
     if not hasattr(network, "score"):
         raise ModelError(f"{base} is a {type(network).__name__}: expected a causal language model")
