@@ -24,23 +24,21 @@ def train(run: Run) -> Outcome:
     run.progress.start("train", 0)
     if not run.config.models:
         return Outcome(note="no models", facts={})
-    from funprm.prm.train import TrainingData
-    from funprm.prm.train import train as train_model
+    from funprm.prm.data import TrainingData
+    from funprm.prm.parallel import train_all
 
     data = TrainingData(
         train=labelled_programs(run, "train"),
         meta=labelled_programs(run, "meta"),
         validation=labelled_programs(run, "validation"),
     )
-    facts = {}
-    for name, config in run.config.models.items():
-        result = train_model(
-            config,
-            data,
-            model_folder(run, name),
-            report=lambda event: run.progress.advance(int(event.get("advance", 1))),
-        )
-        facts[name] = {"step": result.best_step, **result.validation}
+    results = train_all(
+        run.config.models,
+        data,
+        run.folder.path / "prm",
+        lambda event: run.progress.advance(int(event.get("advance", 0))),
+    )
+    facts = {name: {"step": r.best_step, **r.validation} for name, r in results.items()}
     return Outcome(note=f"{len(facts)} models: {', '.join(facts)}", facts=facts)
 
 

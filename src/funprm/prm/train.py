@@ -36,7 +36,7 @@ from funprm.prm.table import RewardTable
 from funprm.prm.validate import metrics
 from funprm.records import Json, LabelledProgram, key_of
 
-__all__ = ["TrainResult", "TrainingData", "train"]
+__all__ = ["TrainResult", "TrainingData", "shares_warmup", "train"]
 
 CHECKPOINT_SECONDS = 120.0
 """At most so much work is lost when training is interrupted."""
@@ -456,6 +456,13 @@ def _settings(config: TrainConfig, *, shared: bool = False) -> dict[str, Json]:
     """What determines a run; with `shared`, what determines its warm-up."""
     left_out = ("device", *(CORRECTION_SETTINGS if shared else ()))
     return {name: value for name, value in asdict(config).items() if name not in left_out}
+
+
+def shares_warmup(first: TrainConfig, second: TrainConfig) -> bool:
+    """Whether two models have the same warm-up, so that one can take the other's (`init`)."""
+    return "orm" not in (first.mode, second.mode) and (
+        _settings(first, shared=True) == _settings(second, shared=True)
+    )
 
 
 def _contents(data: TrainingData) -> list[Json]:
