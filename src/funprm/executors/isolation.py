@@ -111,6 +111,9 @@ class Isolation:
 
     def confine(self) -> None:
         """Build the private root, give up rights, install Landlock and seccomp."""
+        if "network" not in self.off:
+            with suppress(OSError):
+                syscalls.raise_loopback()
         if "mount" not in self.off:
             with _noting(self.off, "mount"):
                 self._build_root()
@@ -161,7 +164,9 @@ class Isolation:
         readable = ["/"] if private else self._readable
         devices = [f"/dev/{name}" for name in _DEVICES]
         with _noting(self.off, "landlock"):
-            self._landlock = syscalls.landlock_restrict(readable, [*self.scratch, *devices])
+            self._landlock = syscalls.landlock_restrict(
+                readable, [*self.scratch, *devices], tcp="network" not in self.off
+            )
 
     def _build_root(self) -> None:
         """A root folder that holds the interpreter, read-only, and two scratch folders."""

@@ -7,9 +7,11 @@ reach. Constants are those of the kernel's user-space headers.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import functools
 import os
 import platform
+import socket
 import struct
 from collections.abc import Callable
 
@@ -174,6 +176,18 @@ def pivot_root(root: str) -> None:
     os.chdir("/")
 
 
+def raise_loopback() -> None:
+    """Switch on the loopback device of a fresh network namespace, and keep no dead connections.
+
+    Else the ports of one program would still be taken when the next one runs.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        up_and_running = struct.pack("16sH14x", b"lo", 0x1 | 0x40)
+        fcntl.ioctl(any_socket, 0x8914, up_and_running)  # SIOCSIFFLAGS
+    with open("/proc/sys/net/ipv4/tcp_max_tw_buckets", "w") as setting:
+        setting.write("0")
+
+
 def drop_capabilities() -> None:
     """Give up all capabilities, for this process and every later one."""
     for capability in range(64):
@@ -206,15 +220,20 @@ def landlock_abi() -> int:
     return _syscall("landlock_create_ruleset", 0, 0, 1)
 
 
-def landlock_restrict(readable: list[str], writable: list[str]) -> int:
-    """Allow no files but these, no TCP, and no signals or abstract sockets to the outside.
+def landlock_restrict(readable: list[str], writable: list[str], *, tcp: bool) -> int:
+    """Allow no files but these, and no signals or abstract sockets to the outside.
+
+    Args:
+        readable: files and folders that may be read and executed.
+        writable: files and folders that may be read and written.
+        tcp: allow TCP.
 
     Returns:
         The Landlock version in use: from 4 on TCP is refused, from 6 on signals.
     """
     abi = landlock_abi()
     files = (1 << _RIGHTS_OF_ABI.get(abi, 16)) - 1
-    network = 3 if abi >= 4 else 0
+    network = 3 if abi >= 4 and not tcp else 0
     scope = 3 if abi >= 6 else 0
     size = 8 if abi < 4 else 16 if abi < 6 else 24
     attributes = ctypes.create_string_buffer(struct.pack("=QQQ", files, network, scope), 24)
@@ -249,6 +268,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 _LOAD, _JUMP_EQUAL, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _EPERM, _EAGAIN, _ENOSYS = 1, 11, 38
+_AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 _OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGS = 0, 4, 16
 
 _REFUSED = (
@@ -303,23 +323,25 @@ class Filter:
         self, name: str, argument: int, bits: int, *, any_bit: bool, error: int = _EPERM
     ) -> None:
         """Refuse a call if its argument has any of the bits, or (not any_bit) none of them."""
-        test = (_JUMP_ANY_BIT, bits, 0, 1) if any_bit else (_JUMP_ANY_BIT, bits, 1, 0)
-        self._on_argument(name, argument, test, error)
-
-    def refuse_unless_equal(self, name: str, argument: int, value: int) -> None:
-        """Refuse a call if its argument (low 32 bits) differs from the value."""
-        self._on_argument(name, argument, (_JUMP_EQUAL, value & 0xFFFFFFFF, 1, 0), _EPERM)
-
-    def _on_argument(
-        self, name: str, argument: int, test: tuple[int, int, int, int], error: int
-    ) -> None:
         number = _NUMBERS[name][_COLUMN]
         if number < 0:
             return
         self._emit(_JUMP_EQUAL, number, 0, 4)
         self._emit(_LOAD, _OFFSET_ARGS + 8 * argument)
-        self._emit(*(test[0], test[1], test[2], test[3]))
+        self._emit(_JUMP_ANY_BIT, bits, *((0, 1) if any_bit else (1, 0)))
         self._emit(_RETURN, _ERRNO | error)
+        self._emit(_LOAD, _OFFSET_NUMBER)
+
+    def refuse_unless(self, name: str, argument: int, *values: int) -> None:
+        """Refuse a call if its argument (low 32 bits) is none of the values."""
+        number = _NUMBERS[name][_COLUMN]
+        if number < 0:
+            return
+        self._emit(_JUMP_EQUAL, number, 0, len(values) + 3)
+        self._emit(_LOAD, _OFFSET_ARGS + 8 * argument)
+        for left, value in zip(range(len(values), 0, -1), values, strict=True):
+            self._emit(_JUMP_EQUAL, value & 0xFFFFFFFF, left, 0)
+        self._emit(_RETURN, _ERRNO | _EPERM)
         self._emit(_LOAD, _OFFSET_NUMBER)
 
     def installer(self) -> Callable[[], object]:
@@ -349,17 +371,17 @@ def worker_filter(*, sockets: bool) -> Filter:
     """What neither a worker nor a program ever needs.
 
     Args:
-        sockets: allow Unix sockets (safe where the network namespace is private).
+        sockets: allow Unix and internet sockets (where the network namespace is private).
     """
     rules = Filter()
     for name in _REFUSED:
         rules.refuse(name)
     rules.refuse("clone3", _ENOSYS)  # its flags are out of a filter's reach; libc falls back
     rules.refuse_if("clone", 0, CLONE_NAMESPACES, any_bit=True)
-    rules.refuse_unless_equal("prlimit64", 0, 0)
-    rules.refuse_unless_equal("sched_setaffinity", 0, 0)
+    rules.refuse_unless("prlimit64", 0, 0)
+    rules.refuse_unless("sched_setaffinity", 0, 0)
     if sockets:
-        rules.refuse_unless_equal("socket", 0, 1)
+        rules.refuse_unless("socket", 0, _AF_UNIX, _AF_INET, _AF_INET6)
     else:
         rules.refuse("socket")
     return rules
@@ -369,7 +391,7 @@ def program_filter(*, processes: bool, only_pid: int = 0) -> Filter:
     """What one program may not do.
 
     Args:
-        processes: it may start processes (threads are always allowed).
+        processes: it may start processes and use sockets (threads are always allowed).
         only_pid: where not 0, the only process that it may send signals to.
     """
     rules = Filter()
@@ -378,7 +400,8 @@ def program_filter(*, processes: bool, only_pid: int = 0) -> Filter:
         rules.refuse("fork", _EAGAIN)
         rules.refuse("vfork", _EAGAIN)
         rules.refuse_if("clone", 0, CLONE_THREAD, any_bit=False, error=_EAGAIN)
+        rules.refuse_unless("socket", 0, _AF_UNIX)
     if only_pid:
         for name in _SIGNALS:
-            rules.refuse_unless_equal(name, 0, only_pid)
+            rules.refuse_unless(name, 0, only_pid)
     return rules
