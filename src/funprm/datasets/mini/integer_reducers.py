@@ -5,7 +5,8 @@ from funprm.datasets.mini.operations import Operation, variant
 INTEGER_REDUCERS = (
     Operation(
         "total",
-        "Add everything up.",
+        "total",
+        "Add up.",
         ("Return the sum", "Return what the values add up to"),
         (
             variant("sum(xs)", lambda xs, n: sum(xs)),
@@ -15,7 +16,8 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "largest",
-        "Find the maximum.",
+        "extreme",
+        "Find the extreme value.",
         ("Return the largest value, 0 if there is none", "Return the maximum, or 0 for no values"),
         (
             variant("max(xs, default=0)", lambda xs, n: max(xs, default=0)),
@@ -28,7 +30,8 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "smallest",
-        "Find the minimum.",
+        "extreme",
+        "Find the extreme value.",
         ("Return the smallest value, 0 if there is none", "Return the minimum, or 0 for no values"),
         (
             variant("min(xs, default=0)", lambda xs, n: min(xs, default=0)),
@@ -41,6 +44,7 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "spread",
+        "spread",
         "Measure the range.",
         ("Return the maximum minus the minimum, 0 for no values", "Return the range, 0 if empty"),
         (variant("max(xs) - min(xs) if xs else 0", lambda xs, n: max(xs) - min(xs) if xs else 0),),
@@ -51,7 +55,8 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "distinct",
-        "Count the different values.",
+        "count",
+        "Count.",
         ("Return the number of distinct values", "Return how many different values there are"),
         (variant("len(set(xs))", lambda xs, n: len(set(xs))),),
         (
@@ -64,6 +69,7 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "alternating",
+        "alternate",
         "Add and subtract in turns.",
         (
             "Return the alternating sum, beginning with plus",
@@ -74,7 +80,8 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "final",
-        "Pick the end.",
+        "end",
+        "Take the value at one end.",
         ("Return the last value, 0 if there is none", "Return what stands at the end, else 0"),
         (
             variant("xs[-1] if xs else 0", lambda xs, n: xs[-1] if xs else 0),
@@ -87,7 +94,8 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "negatives",
-        "Count what lies under zero.",
+        "count",
+        "Count.",
         ("Return the number of negative values", "Return how many values are less than 0"),
         (
             variant("sum(x < 0 for x in xs)", lambda xs, n: sum(x < 0 for x in xs)),
@@ -96,6 +104,75 @@ INTEGER_REDUCERS = (
         (
             variant("sum(x <= 0 for x in xs)", lambda xs, n: sum(x <= 0 for x in xs)),
             variant("sum(x for x in xs if x < 0)", lambda xs, n: sum(x for x in xs if x < 0)),
+        ),
+    ),
+    Operation(
+        "positive_total",
+        "total",
+        "Add up.",
+        ("Return the sum of the positive values", "Return what the values above 0 add up to"),
+        (variant("sum(x for x in xs if x > 0)", lambda xs, n: sum(x for x in xs if x > 0)),),
+        (
+            variant("sum(xs)", lambda xs, n: sum(xs)),
+            variant("sum(abs(x) for x in xs)", lambda xs, n: sum(abs(x) for x in xs)),
+        ),
+    ),
+    Operation(
+        "rise",
+        "spread",
+        "Measure the range.",
+        (
+            "Return the last value minus the first, 0 for no values",
+            "Return the rise from the first to the last value, 0 if empty",
+        ),
+        (variant("xs[-1] - xs[0] if xs else 0", lambda xs, n: xs[-1] - xs[0] if xs else 0),),
+        (
+            variant("max(xs) - min(xs) if xs else 0", lambda xs, n: max(xs) - min(xs) if xs else 0),
+            variant("xs[-1] - xs[0]", lambda xs, n: xs[-1] - xs[0]),
+        ),
+    ),
+    Operation(
+        "size",
+        "count",
+        "Count.",
+        ("Return the number of values", "Return how many values there are"),
+        (variant("len(xs)", lambda xs, n: len(xs)),),
+        (variant("len(set(xs))", lambda xs, n: len(set(xs))),),
+    ),
+    Operation(
+        "nonpositive",
+        "count",
+        "Count.",
+        (
+            "Return how many values are at most 0",
+            "Return the number of values that are not positive",
+        ),
+        (variant("sum(x <= 0 for x in xs)", lambda xs, n: sum(x <= 0 for x in xs)),),
+        (
+            variant("sum(x < 0 for x in xs)", lambda xs, n: sum(x < 0 for x in xs)),
+            variant("sum(x for x in xs if x <= 0)", lambda xs, n: sum(x for x in xs if x <= 0)),
+        ),
+    ),
+    Operation(
+        "alternating_minus",
+        "alternate",
+        "Add and subtract in turns.",
+        (
+            "Return the alternating sum, beginning with minus",
+            "Return the values at odd indices minus those at even ones, summed",
+        ),
+        (variant("sum(xs[1::2]) - sum(xs[::2])", lambda xs, n: sum(xs[1::2]) - sum(xs[::2])),),
+        (variant("sum(xs[::2]) - sum(xs[1::2])", lambda xs, n: sum(xs[::2]) - sum(xs[1::2])),),
+    ),
+    Operation(
+        "initial",
+        "end",
+        "Take the value at one end.",
+        ("Return the first value, 0 if there is none", "Return what stands at the front, else 0"),
+        (variant("xs[0] if xs else 0", lambda xs, n: xs[0] if xs else 0),),
+        (
+            variant("xs[-1] if xs else 0", lambda xs, n: xs[-1] if xs else 0),
+            variant("xs[0]", lambda xs, n: xs[0]),
         ),
     ),
 )
