@@ -8,7 +8,7 @@ import torch
 
 from funprm.prm.batches import padded
 from funprm.prm.data import Encoded
-from funprm.prm.model import SETTINGS, RewardModel, open_saved
+from funprm.prm.model import SETTINGS, RewardModel, fitting_threads, open_saved
 from funprm.records import Json, LabelledProgram, key_of
 
 WINDOW = 1024
@@ -53,7 +53,7 @@ def _forward(
     places = [(i, marker) for i, program in enumerate(batch) for marker in program.markers]
     place = torch.tensor(places, device=device)
     tokens = padded([program.tokens for program in batch], pad).to(device)
-    with torch.inference_mode():
+    with torch.inference_mode(), fitting_threads(model):
         scores = iter(model(tokens, place[:, 0], place[:, 1]).double().sigmoid().tolist())
     return [tuple(next(scores) for _ in program.markers) for program in batch]
 

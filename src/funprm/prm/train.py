@@ -30,7 +30,7 @@ from funprm.prm.batches import Example, Pool, examples_of
 from funprm.prm.correction import Correction, Reweighter, records
 from funprm.prm.data import Encoded, TrainingData, known_outcomes
 from funprm.prm.learner import Learner
-from funprm.prm.model import Opened, open_base, open_saved, save
+from funprm.prm.model import Opened, fitting_threads, open_base, open_saved, save
 from funprm.prm.scorer import step_scores
 from funprm.prm.table import RewardTable
 from funprm.prm.validate import metrics
@@ -151,8 +151,9 @@ class _Run:
             return finished
         self._prepare()
         self._resume()
-        while self._phase < len(self._phases):
-            self._run_phase(self._phases[self._phase])
+        with fitting_threads(self._opened.model):
+            while self._phase < len(self._phases):
+                self._run_phase(self._phases[self._phase])
         return self._finish()
 
     # Preparation
