@@ -24,12 +24,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
+from funprm.config import Mode, TrainConfig, load_config
 from funprm.console import progress_for
 from funprm.pipeline.run import Run
 from funprm.pipeline.stages import STAGES
 from funprm.pipeline.training import labelled_programs
-
-from funprm.config import Mode, TrainConfig, load_config
 from funprm.prm.scorer import PrmScorer
 from funprm.prm.train import TrainingData, train
 from funprm.prm.validate import metrics

@@ -201,3 +201,30 @@ def test_a_bad_suite_is_not_judged_and_says_why(judge: Judge, suite: Suite, word
 def test_a_defect_of_the_program_is_its_failure(judge: Judge, code: str) -> None:
     for suite in (stdin(("", "")), functional(("1", "1")), check("candidate(1)"), unittests("")):
         assert judge(code, suite).status is Status.RUNTIME_ERROR
+
+
+def test_a_failure_stays_a_failure_when_later_cases_pass(judge: Judge) -> None:
+    code = "def f(x):\n    while x == 3: pass\n    return 0"
+    verdict = judge(code, functional(("3", "0"), ("4", "0"), seconds=0.3), stop=False)
+    assert [r.status for r in verdict.results] == [Status.TIME_LIMIT, Status.PASSED]
+    assert verdict.status is Status.TIME_LIMIT
+    assert verdict.detail.startswith("case 0")
+
+
+def test_an_endless_program_does_not_use_up_every_case(judge: Judge) -> None:
+    cases = tuple((str(i), "0") for i in range(20))
+    verdict = judge("def f(x):\n    while 1: pass", functional(*cases, seconds=0.2), stop=False)
+    assert verdict.status is Status.TIME_LIMIT
+    assert len(verdict.results) == 3
+
+
+def test_recursion_limits_do_not_depend_on_earlier_suites(judge: Judge) -> None:
+    deep = "def f(x):\n    return 0 if x == 0 else 1 + f(x - 1)"
+    raising = functional(("3", "3"), prelude="import sys\nsys.setrecursionlimit(50000)\n")
+    of_tests = (
+        "def test(self):\n    import sys\n    self.assertEqual(sys.getrecursionlimit(), 1000)"
+    )
+    for _ in range(2):
+        assert judge(deep, check("assert candidate(2000) == 2000")).passed
+        assert judge(deep, unittests(of_tests)).passed
+        assert judge(deep, raising).passed

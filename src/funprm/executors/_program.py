@@ -30,6 +30,8 @@ from funprm.executors._state import State
 FILE = "program.py"
 CHANNEL = 3
 _RECURSION = 50_000
+_RECURSION_OF_TESTS = sys.getrecursionlimit()
+"""Of `unittest` suites; a prelude in the warm parent may have raised it for other suites."""
 _WARM = (
     "typing collections heapq math re string datetime copy random statistics itertools functools"
     " operator io bisect decimal fractions threading traceback atexit"
@@ -366,8 +368,10 @@ def _nested_tuple(value: Any, top: bool = True) -> bool:
 
 
 def _run_tests(task: Task) -> None:
+    alone = task.suite["kind"] == "check"
+    sys.setrecursionlimit(_RECURSION if alone else _RECURSION_OF_TESTS)
     nonce = task.proof.pop
-    namespace = _module(task, "solution" if task.suite["kind"] == "check" else "__test__")
+    namespace = _module(task, "solution" if alone else "__test__")
     _tests.prove(task.suite, namespace, lambda: exec(_compiled(task), namespace), nonce)
 
 

@@ -24,6 +24,10 @@ _LITTLE = 0.8
 """Share of the CPU limit below which running out of wall time is blamed on the machine."""
 
 
+MOST_TIME_LIMITS = 3
+"""Cases over the time limit after which the others are left out, whatever was asked for."""
+
+
 class _Pending:
     """A job on its way to a verdict."""
 
@@ -45,7 +49,9 @@ class _Pending:
         """Prepare to run cases from `first` on once more."""
         del self.results[first:]
         self.first, self.shared, self.alone = first, shared, alone
-        self.settled, self.failed, self.suspect = False, -1, False
+        self.settled = self.suspect = False
+        failures = (r.index for r in self.results if r.status is not Status.PASSED)
+        self.failed = next(failures, -1)
 
     def take(self, first: int, memory: float, reports: list[list[Any]]) -> bool:
         """Note reports about cases from `first` on; True if the worker may stop."""
@@ -64,7 +70,10 @@ class _Pending:
             self.suspect = result.cpu < _LITTLE * self.suite.seconds
         if self.failed < 0:
             self.failed = index
-        self.settled = self.suspect or self.job.stop_at_first_failure
+        slow = sum(r.status is Status.TIME_LIMIT for r in self.results)
+        self.settled = (
+            self.suspect or self.job.stop_at_first_failure or slow >= MOST_TIME_LIMITS
+        )
 
     def verdict(self) -> Verdict:
         """The verdict, all cases being known."""
