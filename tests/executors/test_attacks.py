@@ -1,15 +1,11 @@
 """Programs that try to pass without solving, to look around, to stay, or to hang."""
 
-import os
 import socket
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from funprm.executors.local import LocalExecutor
-from funprm.interfaces import Job
 from funprm.records import Status
 from tests.executors.conftest import Judge, check, count_processes, functional, stdin, unittests
 
@@ -213,19 +209,3 @@ def test_nothing_stays(judge: Judge, name: str) -> None:
 def test_a_large_program_is_judged(judge: Judge) -> None:
     code = "x = 1\n" * 700_000 + "y = '" + "a" * 6_000_000 + "'\nprint('fine')"
     assert judge(code, stdin(("", "fine"), seconds=30.0)).passed is True
-
-
-def test_killed_workers_are_replaced() -> None:
-    suite = functional(("1", "2"))
-    before = count_processes()
-    jobs = [Job(key=str(i), code="def f(x):\n    return x + 1", suite=suite) for i in range(400)]
-    with LocalExecutor(workers=2) as executor:
-        keys = set()
-        for number, verdict in enumerate(executor.judge(jobs)):
-            assert verdict.passed is True, verdict
-            keys.add(verdict.key)
-            if number in (100, 200):
-                worker = executor._workers[0]
-                threading.Thread(target=os.killpg, args=(worker.pid, 9)).start()
-        assert keys == {job.key for job in jobs}
-    assert count_processes() == before

@@ -98,7 +98,7 @@ def test_a_demanded_layer_that_is_missing_is_an_error() -> None:
 def test_options_are_checked() -> None:
     for options in ({"workers": -1}, {"seconds": -1.0}, {"disable": ("x",)}):
         with pytest.raises(ConfigError):
-            LocalExecutor(**options)  # type: ignore[arg-type]
+            LocalExecutor(**options)
     with (
         LocalExecutor(1, python="/nowhere/python") as executor,
         pytest.raises(ExecutorError, match="/nowhere/python"),

@@ -120,20 +120,16 @@ class LocalExecutor:
             done = True
         finally:
             if not done:  # abandoned half-way: what still runs is of no use
-                self._end_workers(kill=True)
+                self._end_workers()
             self._judging.release()
 
     def close(self) -> None:
         """End all worker processes."""
-        self._end_workers(kill=False)
+        self._end_workers()
 
-    def _end_workers(self, *, kill: bool) -> None:
+    def _end_workers(self) -> None:
         while self._workers:
-            worker = self._workers.pop()
-            if kill:
-                worker.kill()
-            else:
-                worker.close()
+            self._workers.pop().close()
 
     def _start(self) -> None:
         try:
@@ -144,11 +140,11 @@ class LocalExecutor:
                     worker.hello()
                     self._check_layers(worker.layers_off or {})
         except BaseException:
-            self._end_workers(kill=True)
+            self._end_workers()
             raise
 
     def _replace(self, dead: Worker) -> Worker:
-        dead.kill()
+        dead.close()
         worker = Worker(self._python, self._disable)
         worker.hello()
         return worker

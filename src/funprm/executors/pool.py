@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from funprm.executors.cases import PreparedSuite
 _SCRATCH_MB = 256
 _KNOWN_SUITES = 64
 _READ = 1 << 18
-_GRACE = 2.0
+_GRACE = 5.0
 _WORKER = Path(__file__).with_name("_worker.py")
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
@@ -153,7 +152,7 @@ class Worker:
         while messages == []:
             messages = self.receive()
         if not messages:
-            self.kill()
+            self.close()
             raise ExecutorError(f"a worker of the judge did not start: {self._last_error()}")
         self.layers_off = messages[0][1]["off"]
         self.python = messages[0][1]["python"]
@@ -166,24 +165,20 @@ class Worker:
         return "no message"
 
     def close(self) -> None:
-        """Let the worker end with all that it runs; by force if it does not."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE)
-        self.kill()
+        """End the process with all that it runs, by force if need be, and clean up after it.
 
-    def kill(self) -> None:
-        """End the process with all that it runs, and clean up after it."""
-        if self._process.poll() is None:
-            with contextlib.suppress(OSError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        A closed stream tells the warm parent to end its program and itself; the worker ends once
+        nothing of its sandbox is left.
+        """
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
+        try:
+            self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._tidy()
 
     def _tidy(self) -> None:

@@ -1,0 +1,159 @@
+"""Workers: lazy, replaced when they die, gone with their host; time that does not lie."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from funprm.errors import ExecutorError
+from funprm.executors.local import LocalExecutor
+from funprm.interfaces import Job
+from funprm.records import Status
+from tests.executors.conftest import Judge, count_processes, functional, stdin, unittests
+
+ADD = functional(*((str(i), str(i + 1)) for i in range(3)))
+GOOD = "def f(x):\n    return x + 1  # {}"
+
+
+def jobs(count: int) -> list[Job]:
+    return [Job(key=str(i), code=GOOD.format(i), suite=ADD) for i in range(count)]
+
+
+def test_jobs_are_read_only_as_fast_as_they_are_judged() -> None:
+    read = 0
+
+    def source() -> Iterator[Job]:
+        nonlocal read
+        for job in jobs(2000):
+            read += 1
+            yield job
+
+    with LocalExecutor(workers=1) as executor:
+        verdicts = executor.judge(source())
+        for number in range(1, 301):
+            next(verdicts)
+            assert read - number <= 2 * 128
+        verdicts.close()  # type: ignore[attr-defined]
+        assert count_processes() == 0
+        assert next(iter(executor.judge(jobs(1)))).passed  # and again
+
+
+def test_one_judge_at_a_time() -> None:
+    with LocalExecutor(workers=1) as executor:
+        verdicts = executor.judge(jobs(10))
+        next(verdicts)
+        with pytest.raises(ExecutorError, match="already"):
+            next(executor.judge(jobs(1)))
+
+
+def test_killed_workers_are_replaced() -> None:
+    wanted = {job.key for job in jobs(400)}
+    with LocalExecutor(workers=2) as executor:
+        keys = set()
+        for number, verdict in enumerate(executor.judge(jobs(400))):
+            assert verdict.passed is True, verdict
+            keys.add(verdict.key)
+            if number in (100, 200):
+                worker = executor._workers[0]
+                threading.Thread(target=os.killpg, args=(worker.pid, signal.SIGKILL)).start()
+        assert keys == wanted
+    assert count_processes() == 0
+
+
+def test_a_job_that_kills_its_workers_is_not_judged_and_no_other_suffers() -> None:
+    killer = (
+        "import resource\nresource.prlimit(1, resource.RLIMIT_NOFILE, (0, 0))\n"
+        "def f(x):\n    return x + 1"
+    )
+    mixed = jobs(40)
+    mixed.insert(20, Job(key="killer", code=killer, suite=ADD))
+    with LocalExecutor(workers=2, disable=("seccomp",)) as executor:
+        verdicts = {v.key: v for v in executor.judge(mixed)}
+    assert verdicts.pop("killer").status is Status.NOT_JUDGED
+    assert len(verdicts) == 40
+    assert all(v.passed for v in verdicts.values())
+
+
+HOST = """
+import sys
+from funprm.executors.local import LocalExecutor
+from funprm.interfaces import Job
+from funprm.records import Case, Suite
+suite = Suite(kind="stdin", cases=(Case(input="", output=""),), seconds=100)
+slow = [Job(key=str(i), code="while True: pass", suite=suite) for i in range(4)]
+with LocalExecutor(workers=2) as executor:
+    executor._start()
+    print(*(w.pid for w in executor._workers), flush=True)
+    list(executor.judge(slow))
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_workers_die_with_their_host(ending: signal.Signals) -> None:
+    source = Path(__file__).parents[2] / "src"
+    host = subprocess.Popen(
+        [sys.executable, "-c", HOST],
+        env={**os.environ, "PYTHONPATH": str(source)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert host.stdout is not None
+    pids = [int(pid) for pid in host.stdout.readline().split()]
+    assert len(pids) == 2
+    time.sleep(0.3)  # let the programs start
+    assert _belonging_to(host.pid) > len(pids)
+    host.send_signal(ending)
+    host.wait(20)
+    host.stdout.close()
+    deadline = time.monotonic() + 10
+    while _belonging_to(host.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert _belonging_to(host.pid) == 0
+
+
+def _belonging_to(pid: int) -> int:
+    mark = f'"parent": {pid},'.encode()
+    found = 0
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += mark in path.read_bytes()
+        except OSError:
+            continue
+    return found
+
+
+def test_only_processor_time_counts(judge: Judge) -> None:
+    nap = "import time\ntime.sleep(0.6)\nprint('fine')"
+    suite = stdin(("", "fine"), seconds=0.2)
+    assert judge(nap, suite).passed is True
+    spin = "import time\nwhile time.process_time() < 0.4: pass\nprint('fine')"
+    assert judge(spin, suite).status is Status.TIME_LIMIT
+    assert judge(spin, stdin(("", "fine"), seconds=2.0)).passed is True
+
+
+def test_time_of_child_processes_counts(judge: Judge) -> None:
+    test = "def test_f(self):\n    import subprocess, sys\n    subprocess.run("
+    test += "[sys.executable, '-c', 'while True: pass'])"
+    verdict = judge("", unittests(test, seconds=1.0))
+    assert verdict.status is Status.TIME_LIMIT
+    assert verdict.results[0].wall < 5 or verdict.results[0].cpu < 5
+
+
+def test_each_case_has_its_own_time(judge: Judge) -> None:
+    code = "import time\ndef f(x):\n    end = time.process_time() + 0.1\n"
+    code += "    while time.process_time() < end: pass\n    return x + 1"
+    cases = [(str(i), str(i + 1)) for i in range(4)]
+    assert judge(code, functional(*cases, seconds=0.35)).passed is True
+    slow = code.replace("+ 0.1", "+ (2 if x == 2 else 0)")
+    verdict = judge(slow, functional(*cases, seconds=0.3), stop=False)
+    statuses = [r.status for r in verdict.results]
+    assert statuses == [Status.PASSED, Status.PASSED, Status.TIME_LIMIT, Status.PASSED]
+    assert verdict.status is Status.TIME_LIMIT
+    assert [r.index for r in judge(slow, functional(*cases, seconds=0.3)).results] == [0, 1, 2]
