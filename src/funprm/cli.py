@@ -73,6 +73,22 @@ def _add_tools(verbs: Any) -> None:  # noqa: ANN401
     steps.add_argument("file", help="a program; - reads standard input")
     steps.add_argument("--json", action="store_true", help="print ends and names as JSON")
     steps.set_defaults(call=_steps)
+    judge = verbs.add_parser("judge", help="judge programs by the tests of their problems")
+    judge.add_argument("problems", type=Path, help="problems.jsonl, as the stage `load` writes it")
+    judge.add_argument("programs", type=Path, help="JSON lines with key, problem_id and code")
+    judge.add_argument("--out", type=Path, required=True, help="verdicts.jsonl; resumed if there")
+    judge.add_argument("--suite", choices=("hidden", "public"), default="hidden")
+    judge.add_argument("--workers", type=int, default=0, help="default: one per core")
+    judge.add_argument("--compat", action="store_true", help="the official rules where they differ")
+    judge.add_argument("--python", default="", help="interpreter for the programs")
+    judge.add_argument(
+        "--require-isolation", nargs="*", default=[], metavar="LAYER", help="see `funprm doctor`"
+    )
+    judge.add_argument("--json", action="store_true", help="print the counts as JSON")
+    judge.set_defaults(call=_judge)
+    validate = verbs.add_parser("validate-problems", help="check a file of one's own problems")
+    validate.add_argument("file", help="JSON lines; the format is in docs/data.md")
+    validate.set_defaults(call=_validate)
     doctor = verbs.add_parser("doctor", help="show which isolation this machine offers")
     doctor.add_argument("--json", action="store_true", help="print the probe as JSON")
     doctor.set_defaults(call=_doctor)
@@ -142,6 +158,35 @@ def _read_text(name: str) -> str:
         )
     except UnicodeDecodeError as error:
         raise InputError(f"{name} is not UTF-8 text: {error}") from error
+
+
+def _judge(arguments: argparse.Namespace) -> None:
+    import msgspec
+
+    from funprm.executors.files import judge_files
+    from funprm.executors.local import LocalExecutor
+
+    with LocalExecutor(
+        workers=arguments.workers,
+        compat=arguments.compat,
+        python=arguments.python,
+        require_isolation=arguments.require_isolation,
+    ) as executor:
+        sys.stderr.write(executor.describe() + "\n")
+        counts = judge_files(
+            arguments.problems, arguments.programs, arguments.out, executor, arguments.suite
+        )
+    if arguments.json:
+        _write(msgspec.json.encode(counts).decode())
+    else:
+        _write(", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing to judge")
+
+
+def _validate(arguments: argparse.Namespace) -> None:
+    from funprm.datasets.jsonl import JsonlDataset
+
+    count = sum(1 for _ in JsonlDataset(path=arguments.file).load())
+    _write(f"{count} problems, all usable")
 
 
 def _doctor(arguments: argparse.Namespace) -> None:
