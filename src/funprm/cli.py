@@ -44,7 +44,7 @@ def _add_run_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the typ
     run.set_defaults(call=_run)
     demo = verbs.add_parser("demo", help="the whole method on the mini benchmark and tiny model")
     demo.add_argument("--quick", action="store_true", help="a smaller size, within 90 seconds")
-    demo.add_argument("--seed", type=int, default=0, help="of sampling and training (default 0)")
+    demo.add_argument("--seed", type=int, default=0, help="of problems, sampling, training")
     demo.add_argument("--output", help="run folder (default runs/demo or runs/demo-quick)")
     demo.add_argument("--json", action="store_true", help="print the summary as JSON")
     demo.set_defaults(call=_demo)
@@ -109,7 +109,8 @@ def _demo(arguments: argparse.Namespace) -> None:
 
     name = "demo-quick" if arguments.quick else "demo"
     output = arguments.output or f"runs/{name}" + (f"-{arguments.seed}" if arguments.seed else "")
-    config = load_config(demo_config(name), {"output": output, "seed": arguments.seed})
+    given = {"output": output, "seed": arguments.seed, "dataset.seed": arguments.seed}
+    config = load_config(demo_config(name), given)
     with progress_for() as progress:
         _print_summary(run_all(config, progress), arguments.json)
 

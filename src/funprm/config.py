@@ -145,7 +145,7 @@ class RunConfig:
 def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> RunConfig:
     """Read a run's TOML file.
 
-    `[train]` holds defaults for every table of `[models]`.
+    `[train]` holds defaults for every table of `[models]`; their seed is the run's by default.
 
     Args:
         path: the file.
@@ -200,7 +200,7 @@ def _replace(tree: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN40
 def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunConfig:
     """A parsed TOML tree as `RunConfig`; errors as in `load_config`."""
     tree = dict(tree)
-    defaults = tree.pop("train", {})
+    defaults = {"seed": tree.get("seed", 0), **tree.pop("train", {})}
     if "models" in tree:
         tree["models"] = {name: {**defaults, **model} for name, model in tree["models"].items()}
     for part in ("dataset", "policy", "completer", "executor"):
