@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from funprm.prm.batches import CLEAN, Example, Pool, collate, examples_of
+from funprm.prm.batches import CLEAN, Example, Labels, Pool, collate, examples_of
 from funprm.prm.data import Renderer
 from funprm.records import LabelledProgram
 from tests.prm.world import make_tokenizer, program
@@ -9,10 +9,10 @@ from tests.prm.world import make_tokenizer, program
 RENDERER = Renderer(make_tokenizer())
 
 
-def rendered(*programs: LabelledProgram, partial: bool = True) -> list[Example]:
+def rendered(*programs: LabelledProgram, labels: Labels = "all") -> list[Example]:
     pairs = [(p, RENDERER.encode(p, 256)) for p in programs]
     rows = {prefix: i for i, prefix in enumerate(programs[0].prefixes[:-1])}
-    return examples_of([(p, e) for p, e in pairs if e], rows, partial=partial)
+    return examples_of([(p, e) for p, e in pairs if e], rows, labels=labels)
 
 
 def test_labels_are_rewards_rows_and_multiplicities() -> None:
@@ -23,8 +23,10 @@ def test_labels_are_rewards_rows_and_multiplicities() -> None:
     assert (one.steps, one.targets, one.weights) == ((0, 2), (0.25, 0.5), (2, 2))
     assert one.rows == (0, CLEAN)
     assert (two.steps, two.rows) == ((0, 1), (CLEAN, CLEAN))
-    (outcome,) = rendered(first, twin, other, partial=False)
+    (outcome,) = rendered(first, twin, other, labels="outcome")
     assert (outcome.steps, outcome.targets) == ((2,), (0.5,))
+    partial, _ = rendered(first, twin, other, labels="partial")
+    assert (partial.steps, partial.rows) == ((0,), (0,))
 
 
 def test_batches_hold_every_labelled_marker() -> None:

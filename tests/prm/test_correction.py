@@ -28,9 +28,16 @@ def test_bias_is_repaired(base: Path, tmp_path: Path) -> None:
         for p in data.train
         for i, prefix in enumerate(p.prefixes[:-1])
     }
-    config = TrainConfig(base=str(base), mode="table", lr=3e-3, prior=0.03, device="cpu")
-    joint = train(replace(config, mode="joint"), data, tmp_path / "joint")
-    table = train(config, data, tmp_path / "table", init=tmp_path / "joint")
+    config = TrainConfig(
+        base=str(base),
+        mode="table",
+        lr=3e-3,
+        prior=0.03,
+        epochs=4.0,
+        warmup_epochs=2.0,
+        device="cpu",
+    )
+    table = train(config, data, tmp_path / "table")
     control = train(config, replace(data, meta=shuffled(meta)), tmp_path / "control")
     errors = {}
     for name in ("table", "control"):
@@ -38,6 +45,6 @@ def test_bias_is_repaired(base: Path, tmp_path: Path) -> None:
         true = np.array([truth[row["prefix"]] for row in rows])
         errors[name] = np.square([row["reward"] for row in rows] - true).mean()
         errors["none"] = np.square([row["k"] / row["n"] for row in rows] - true).mean()
-    assert errors["table"] < 0.95 * errors["none"]
+    assert errors["table"] < 0.8 * errors["none"]
     assert errors["control"] > errors["table"]
-    assert table.validation["brier"] < joint.validation["brier"] < control.validation["brier"]
+    assert table.validation["brier"] < 0.5 * control.validation["brier"]

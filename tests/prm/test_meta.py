@@ -77,7 +77,7 @@ def setting(
 
     def batch(*programs: LabelledProgram) -> Batch:
         pairs = [(p, opened.renderer.encode(p, 99)) for p in programs]
-        examples = examples_of([(p, e) for p, e in pairs if e], {}, partial=True)
+        examples = examples_of([(p, e) for p, e in pairs if e], {}, labels="all")
         return collate(examples, 0, "cpu")
 
     first = program("p", "aux", [1, 2, 0], [4, 4, 1])

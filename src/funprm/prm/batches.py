@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from funprm.records import LabelledProgram
 
 CLEAN = -1
 """Reward row of a label that is never corrected: a complete program's own verdict."""
+
+Labels = Literal["all", "partial", "outcome"]
 
 WINDOW = 8
 """Batches per window in which programs are sorted by length: little padding, random enough."""
@@ -115,7 +118,7 @@ def examples_of(
     programs: Sequence[tuple[LabelledProgram, Encoded]],
     rows: Mapping[str, int],
     *,
-    partial: bool,
+    labels: Labels,
 ) -> list[Example]:
     """Examples of rendered programs; identical programs of a problem are merged.
 
@@ -126,22 +129,23 @@ def examples_of(
     Args:
         programs: programs with their tokens.
         rows: prefix key to row of the reward table; a prefix not in it is `CLEAN`.
-        partial: whether steps before the last are labelled, too.
+        labels: which steps are labelled: all, those before the last, or the last.
     """
     groups: dict[tuple[str, tuple[str, ...]], list[tuple[LabelledProgram, Encoded]]] = {}
     for program, encoded in programs:
         groups.setdefault((program.problem_id, program.steps), []).append((program, encoded))
-    merged = (_merged(group, rows, partial) for group in groups.values())
+    merged = (_merged(group, rows, labels) for group in groups.values())
     return [example for example in merged if example.steps]
 
 
 def _merged(
-    group: Sequence[tuple[LabelledProgram, Encoded]], rows: Mapping[str, int], partial: bool
+    group: Sequence[tuple[LabelledProgram, Encoded]], rows: Mapping[str, int], labels: Labels
 ) -> Example:
     first, encoded = group[0]
     last = len(first.steps) - 1
     steps, targets, weights = [], [], []
-    for step in range(0 if partial else last, last + 1):
+    wanted = {"all": range(last + 1), "partial": range(last), "outcome": range(last, last + 1)}
+    for step in wanted[labels]:
         known = [p.k[step] / p.n[step] for p, _ in group if p.n and p.n[step]]
         if known:
             steps.append(step)

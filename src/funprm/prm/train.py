@@ -5,8 +5,8 @@
 | `orm` | main: outcomes of train and meta programs |
 | `none` | warm-up, main: all steps of train programs |
 | `joint` | warm-up; main: the same and the outcomes of meta programs |
-| `table` | warm-up; correct: rewards move as the model is fitted; main, again from the end of
-  the warm-up: corrected rewards and the outcomes of meta programs |
+| `table` | warm-up; correct: rewards move as the model is fitted to them alone; main, again from
+  the end of the warm-up: corrected rewards and the outcomes of meta programs |
 | `reweight` | the same with learned weights in place of learned rewards |
 | `table+reweight` | the same with both |
 
@@ -208,8 +208,10 @@ class _Run:
         outcomes: Sequence[tuple[LabelledProgram, Encoded]],
     ) -> list[Phase]:
         config, mode = self._config, self._config.mode
-        steps = examples_of(programs, self._table.rows, partial=mode != "orm")
-        clean = examples_of(outcomes, {}, partial=False)
+        steps = examples_of(
+            programs, self._table.rows, labels="outcome" if mode == "orm" else "all"
+        )
+        clean = examples_of(outcomes, {}, labels="outcome")
         _require_labels(mode, steps, clean)
         self._outer = self._pool(clean, 3) if mode in CORRECTING else None
         self._epoch = -(-(len(steps) + len(clean)) // (config.batch * config.accumulate))
@@ -220,7 +222,10 @@ class _Run:
         partial, rest = self._pool(steps, 0), total - first
         phases = [Phase("warmup", first, 0, partial, mode == "none")]
         if mode in CORRECTING:
-            phases.append(Phase("correct", rest, first, partial, False))
+            # The inner problem is that of partial programs alone: beside their programs' own
+            # verdicts, the outer loss would hardly depend on their rewards.
+            inner = self._pool(examples_of(programs, self._table.rows, labels="partial"), 2)
+            phases.append(Phase("correct", rest, first, inner, False))
         joint = self._pool([*steps, *clean], 1)
         return [*phases, Phase("main", rest, first, partial if mode == "none" else joint, True)]
 
