@@ -4,15 +4,17 @@
 |---|---|
 | `orm` | main: outcomes of train and meta programs |
 | `none` | warm-up, main: all steps of train programs |
-| `joint` | warm-up; main: the same and the outcomes of meta programs |
+| `joint` | warm-up; main: the same, and beside each batch outcomes of meta programs |
 | `table` | warm-up; correct: rewards move as the model is fitted to them alone; main, again from
-  the end of the warm-up: corrected rewards and the outcomes of meta programs |
+  the end of the warm-up: corrected rewards, and beside them outcomes of meta programs |
 | `reweight` | the same with learned weights in place of learned rewards |
 | `table+reweight` | the same with both |
 
 An epoch is the same number of optimiser steps in every mode, (train + meta programs) / batch, and
 warm-up and main together last `epochs`; the warm-up is the same in all modes that have one, and
-can be shared through `init`. So models differ in what they were fitted to alone.
+can be shared through `init`. Outcomes of meta programs come on top of a batch of steps, as many as
+keep their proportion: so all modes see the same partial programs equally often, and differ in what
+else they were fitted to alone.
 """
 
 import json
@@ -86,6 +88,12 @@ class Phase:
     """Position in the learning-rate schedule of its first step."""
     pool: Pool
     validated: bool
+    beside: Pool | None = None
+    """Examples that come on top of each batch."""
+
+    def batch(self, step: int) -> list[Example]:
+        """The examples of optimiser step `step`."""
+        return self.pool.batch(step) + (self.beside.batch(step) if self.beside else [])
 
 
 def train(
@@ -226,12 +234,13 @@ class _Run:
             # verdicts, the outer loss would hardly depend on their rewards.
             inner = self._pool(examples_of(programs, self._table.rows, labels="partial"), 2)
             phases.append(Phase("correct", rest, first, inner, False))
-        joint = self._pool([*steps, *clean], 1)
-        return [*phases, Phase("main", rest, first, partial if mode == "none" else joint, True)]
+        share = len(clean) / len(steps)
+        beside = None if mode == "none" else self._pool(clean, 4, share)
+        return [*phases, Phase("main", rest, first, self._pool(steps, 1), True, beside)]
 
-    def _pool(self, examples: Sequence[Example], stream: int) -> Pool:
+    def _pool(self, examples: Sequence[Example], stream: int, share: float = 1.0) -> Pool:
         size = self._config.batch * self._config.accumulate
-        return Pool(examples, size, self._config.seed * 8 + stream)
+        return Pool(examples, max(1, round(size * share)), self._config.seed * 8 + stream)
 
     # The loop
 
@@ -262,7 +271,7 @@ class _Run:
             self._learner.restore(_load(_warmup_of(self._folder)))
 
     def _advance(self, phase: Phase) -> None:
-        examples = phase.pool.batch(self._step)
+        examples = phase.batch(self._step)
         factor = _schedule(phase.first + self._step, phase.first + self._remaining(phase))
         correction = UNCORRECTED if phase.name == "warmup" else self._correction
         try:
