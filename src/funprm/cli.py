@@ -221,6 +221,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FunprmError as error:
         sys.stderr.write(f"funprm: {' '.join(str(error).split())}\n")
         return 2
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"funprm: this needs the package {error.name!r}, which is not installed: "
+            "pip install 'funprm[train,serve,report]'\n"
+        )
+        return 2
     except KeyboardInterrupt:
         sys.stderr.write("funprm: interrupted; run the same command again to go on\n")
         return 130

@@ -71,9 +71,7 @@ class _Pending:
         if self.failed < 0:
             self.failed = index
         slow = sum(r.status is Status.TIME_LIMIT for r in self.results)
-        self.settled = (
-            self.suspect or self.job.stop_at_first_failure or slow >= MOST_TIME_LIMITS
-        )
+        self.settled = self.suspect or self.job.stop_at_first_failure or slow >= MOST_TIME_LIMITS
 
     def verdict(self) -> Verdict:
         """The verdict, all cases being known."""

@@ -197,16 +197,22 @@ def _last_table(corrected: Mapping[str, dict[str, float]]) -> dict[str, float]:
 
 
 def _training_curves(run: Run) -> Iterator[TrainingCurve]:
+    """Loss and validation accuracy of every model; the correcting phase is not part of it."""
     for name in run.config.models:
         path = model_folder(run, name) / "curves.jsonl"
-        found: dict[str, list[tuple[float, float]]] = {}
-        for line in path.read_text().splitlines() if path.exists() else ():
-            row = json.loads(line)
-            for measure in ("loss", "meta_loss", "best_of_n"):
-                if row.get(measure) is not None:
-                    found.setdefault(measure, []).append((row["epoch"], row[measure]))
-        for measure, points in found.items():
-            yield TrainingCurve(model=name, measure=measure, points=tuple(points))
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        rows = [row for row in rows if row["phase"] != "correct"]
+        kept = run.require("train").facts[name]["step"]
+        chosen = next((row["epoch"] for row in rows if row["step"] == kept), None)
+        loss = tuple((row["epoch"], row["loss"]) for row in rows)
+        accuracy = tuple(
+            (row["epoch"], row["validation"]["criterion"]) for row in rows if row.get("validation")
+        )
+        yield TrainingCurve(model=name, measure="training loss", points=loss, chosen=chosen)
+        if accuracy:
+            yield TrainingCurve(
+                model=name, measure="validation accuracy", points=accuracy, chosen=chosen
+            )
 
 
 def _problem_views(
