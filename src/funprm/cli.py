@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from funprm.console import progress_for
     from funprm.pipeline.stages import run_all
 
-    with progress_for() as progress:
+    with closing(progress_for()) as progress:
         _print_summary(run_all(_config(arguments), progress), arguments.json)
 
 
@@ -111,7 +112,7 @@ def _demo(arguments: argparse.Namespace) -> None:
     output = arguments.output or f"runs/{name}" + (f"-{arguments.seed}" if arguments.seed else "")
     given = {"output": output, "seed": arguments.seed, "dataset.seed": arguments.seed}
     config = load_config(demo_config(name), given)
-    with progress_for() as progress:
+    with closing(progress_for()) as progress:
         _print_summary(run_all(config, progress), arguments.json)
 
 
@@ -119,7 +120,7 @@ def _stage(arguments: argparse.Namespace) -> None:
     from funprm.console import progress_for
     from funprm.pipeline.stages import run_stage
 
-    with progress_for() as progress:
+    with closing(progress_for()) as progress:
         run_stage(_config(arguments), progress, arguments.verb)
 
 

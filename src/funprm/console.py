@@ -2,8 +2,7 @@
 
 import sys
 import time
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -20,25 +19,7 @@ PLAIN_INTERVAL = 10.0
 """Seconds between lines of the plain mode."""
 
 
-class _Closing:
-    """Lets progress be used in a `with` statement."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Leave nothing on the screen that is not a line."""
-
-
-class BarProgress(_Closing):
+class BarProgress:
     """Progress bars, for terminals."""
 
     def __init__(self, console: Console) -> None:
@@ -82,7 +63,7 @@ class BarProgress(_Closing):
             self._task = None
 
 
-class PlainProgress(_Closing):
+class PlainProgress:
     """One line now and then, for logs and pipes."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -108,6 +89,9 @@ class PlainProgress(_Closing):
     def finish(self, note: str) -> None:
         """Print what came out."""
         self._print(f"{note}  ({time.monotonic() - self._started:.1f} s)")
+
+    def close(self) -> None:
+        """Nothing to take away."""
 
     def _print(self, text: str) -> None:
         self._stream.write(f"{self._stage:<9} {text}\n")

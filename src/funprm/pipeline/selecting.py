@@ -1,13 +1,15 @@
 """Best-of-N on the test problems: one choice per problem and selector."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from random import Random
 
+from funprm.config import RunConfig
+from funprm.errors import ConfigError, nearest
 from funprm.pipeline.judging import Docket
 from funprm.pipeline.run import Outcome, Run, stage
 from funprm.records import Generation, Problem, Score, Selection, Status, Verdict, key_of
-from funprm.rewards import AGGREGATORS
+from funprm.rewards import AGGREGATORS, aggregator
 from funprm.selection import PUBLIC, Candidate, Selector, parse_selector
 
 
@@ -102,27 +104,36 @@ def _outputs(verdict: Verdict) -> tuple[str, ...]:
     return tuple(outputs)
 
 
-def selectors_of(run: Run, table: Iterator[list[Candidate]] | object) -> list[Selector]:
-    """The configured selectors, or all that the data allow.
+def check_selection(config: RunConfig) -> None:
+    """Refuse wrong selection settings before hours of other work.
 
     Raises:
-        ConfigError: a configured selector's name stands for nothing.
+        ConfigError: a selector, a baseline or the aggregator has a name that stands for nothing.
     """
-    names = run.config.select.selectors or tuple(_possible(run, table))
-    return [_selector(run, name) for name in names]
+    aggregator(config.select.aggregator)
+    for name in (config.select.baseline, *config.select.selectors):
+        _selector(config, name)
 
 
-def _selector(run: Run, name: str) -> Selector:
+def selectors_of(run: Run, pools: Iterable[Sequence[Candidate]]) -> list[Selector]:
+    """The configured selectors, or all that the data allow."""
+    names = run.config.select.selectors or tuple(_possible(run, pools))
+    return [_selector(run.config, name) for name in names]
+
+
+def _selector(config: RunConfig, name: str) -> Selector:
     """A selector by name; outcome models are read at the last step alone."""
-    model = name.removeprefix(f"{PUBLIC}+").removeprefix("score:")
-    config = run.config.models.get(model)
-    last = config is not None and config.mode == "orm"
-    default = "last" if last else run.config.select.aggregator
+    model = name.removeprefix(f"{PUBLIC}+").removeprefix("score:").partition(":")[0]
+    if "score:" in name and model not in config.models:
+        hint = nearest(model, config.models) if config.models else "there are no models"
+        raise ConfigError(f"selector {name!r}: no model {model!r} in [models]; {hint}")
+    last = model in config.models and config.models[model].mode == "orm"
+    default = "last" if last else config.select.aggregator
     return parse_selector(name, AGGREGATORS, default=default)
 
 
-def _possible(run: Run, table: object) -> Iterator[str]:
-    candidates = [c for group in table for c in group]  # type: ignore[attr-defined]
+def _possible(run: Run, pools: Iterable[Sequence[Candidate]]) -> Iterator[str]:
+    candidates = [candidate for pool in pools for candidate in pool]
     yield "random"
     if any(c.outputs for c in candidates):
         yield "majority"

@@ -10,7 +10,7 @@ from funprm.pipeline.judging import execute, reward
 from funprm.pipeline.reporting import Summary, read_summary, report
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, load, rollout, segment
-from funprm.pipeline.selecting import select
+from funprm.pipeline.selecting import check_selection, select
 from funprm.pipeline.training import score, train
 
 STAGES: dict[str, Callable[[Run], None]] = {
@@ -30,6 +30,7 @@ STAGES: dict[str, Callable[[Run], None]] = {
 
 def run_all(config: RunConfig, progress: Progress) -> Summary:
     """Run all stages that are not complete; errors of any stage are `FunprmError`s."""
+    check_selection(config)
     with Run(config, progress) as run:
         for work in STAGES.values():
             work(run)
@@ -42,6 +43,7 @@ def run_stage(config: RunConfig, progress: Progress, name: str) -> None:
     Raises:
         StoreError: the stage before it is not complete.
     """
+    check_selection(config)
     with Run(config, progress) as run:
         STAGES[name](run)
 
