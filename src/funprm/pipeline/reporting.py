@@ -26,7 +26,7 @@ from funprm.report.data import (
 )
 from funprm.report.html import write_report
 from funprm.report.picture import write_picture
-from funprm.report.table import Table, compare, curve, outcomes
+from funprm.report.table import Outcomes, compare, contrasts, curve, outcomes
 from funprm.report.text import render
 from funprm.selection import Candidate, Selector
 from funprm.steps import step_texts
@@ -70,13 +70,18 @@ def report(run: Run) -> Outcome:
 
 def report_data(run: Run, pools: Pools, chosen: Sequence[Selector]) -> ReportData:
     """Everything that the report shows."""
-    table = _table(run, pools, chosen)
+    results = _outcomes(run, pools, chosen)
+    settings = {"resamples": run.config.select.bootstrap, "seed": run.config.seed}
+    difficulties = [run.problems[problem_id].difficulty for problem_id in pools]
+    table = compare(results, difficulties, baseline=run.config.select.baseline, **settings)
+    studied = _highlight(run.config, chosen)
     corrected = {name: corrected_rewards(run, name) for name in run.config.models}
     return ReportData(
         title=run.config.title,
         baseline=run.config.select.baseline,
         table=table.rows,
-        highlight=_highlight(run.config, chosen),
+        highlight=studied,
+        contrasts=contrasts(results, studied, **settings) if studied else (),
         settings=_settings(run.config),
         splits=_splits(run),
         costs=tuple(_costs(run)),
@@ -88,18 +93,11 @@ def report_data(run: Run, pools: Pools, chosen: Sequence[Selector]) -> ReportDat
     )
 
 
-def _table(run: Run, pools: Pools, chosen: Sequence[Selector]) -> Table:
-    results = [
+def _outcomes(run: Run, pools: Pools, chosen: Sequence[Selector]) -> list[Outcomes]:
+    return [
         outcomes(selector, list(pools.values()), _choices(run, selector, pools))
         for selector in chosen
     ]
-    return compare(
-        results,
-        [run.problems[problem_id].difficulty for problem_id in pools],
-        baseline=run.config.select.baseline,
-        resamples=run.config.select.bootstrap,
-        seed=run.config.seed,
-    )
 
 
 def _choices(run: Run, selector: Selector, pools: Pools) -> list[int]:

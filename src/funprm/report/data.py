@@ -54,6 +54,18 @@ class TableRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Contrast:
+    """The selector under study against another one, on the same problems."""
+
+    selector: str
+    """The other one."""
+    difference: Interval
+    """Accuracy of the selector under study minus the other's; paired bootstrap."""
+    mcnemar: McNemar
+    """First: the selector under study; second: the other one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Curve:
     """Expected accuracy of a selector over the number N of candidates."""
 
@@ -132,6 +144,8 @@ class ReportData:
     settings: Mapping[str, str] = field(default_factory=dict)
     splits: Mapping[str, int] = field(default_factory=dict)
     """Number of problems by split."""
+    contrasts: tuple[Contrast, ...] = ()
+    """The selector under study (`focus`) against each other one."""
     costs: tuple[Cost, ...] = ()
     curves: tuple[Curve, ...] = ()
     rewards: tuple[RewardPoint, ...] = ()
@@ -160,6 +174,7 @@ def summary(data: ReportData) -> dict[str, Json]:
         "splits": dict(data.splits),
         "left_out": data.left_out,
         "table": [_row(row) for row in data.table],
+        "contrasts": [_contrast(contrast) for contrast in data.contrasts],
         "curves": [_curve(curve) for curve in data.curves],
         "costs": [
             {
@@ -179,7 +194,6 @@ def _interval(interval: Interval) -> dict[str, Json]:
 
 
 def _row(row: TableRow) -> dict[str, Json]:
-    test = row.mcnemar
     return {
         "selector": row.selector,
         "n": row.n,
@@ -191,15 +205,23 @@ def _row(row: TableRow) -> dict[str, Json]:
             for name, part in row.by_difficulty.items()
         },
         "difference": _interval(row.difference) if row.difference else None,
-        "mcnemar": {
-            "p": test.p,
-            "only_selector": test.only_first,
-            "only_baseline": test.only_second,
-        }
-        if test
-        else None,
+        "mcnemar": _test(row.mcnemar, "selector", "baseline"),
         "uninformed": row.uninformed,
     }
+
+
+def _contrast(contrast: Contrast) -> dict[str, Json]:
+    return {
+        "selector": contrast.selector,
+        "difference": _interval(contrast.difference),
+        "mcnemar": _test(contrast.mcnemar, "focus", "selector"),
+    }
+
+
+def _test(test: McNemar | None, first: str, second: str) -> dict[str, Json] | None:
+    if test is None:
+        return None
+    return {"p": test.p, f"only_{first}": test.only_first, f"only_{second}": test.only_second}
 
 
 def _curve(curve: Curve) -> dict[str, Json]:

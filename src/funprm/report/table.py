@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from funprm.errors import DataError
-from funprm.report.data import Curve, Part, TableRow
+from funprm.report.data import Contrast, Curve, Part, TableRow
 from funprm.selection import Candidate, Selector, best_of_n
-from funprm.statistics import bootstrap, mcnemar, paired_bootstrap
+from funprm.statistics import Interval, McNemar, bootstrap, mcnemar, paired_bootstrap
 
 _ORDER = {"easy": 0, "medium": 1, "hard": 2}
 
@@ -118,6 +118,29 @@ def compare(
             )
         )
     return Table(tuple(rows), len(difficulties) - len(kept))
+
+
+def contrasts(
+    results: Sequence[Outcomes], focus: str, *, resamples: int = 10_000, seed: int = 0
+) -> tuple[Contrast, ...]:
+    """One selector against each other one, on the problems that `compare` keeps.
+
+    Raises:
+        DataError: as `compare`, for `focus` in place of the baseline.
+    """
+    unknown = [""] * len(results[0].solved)
+    rows = compare(results, unknown, baseline=focus, resamples=resamples, seed=seed).rows
+    return tuple(
+        Contrast(
+            selector=row.selector,
+            difference=Interval(
+                -row.difference.estimate, -row.difference.high, -row.difference.low
+            ),
+            mcnemar=McNemar(row.mcnemar.p, row.mcnemar.only_second, row.mcnemar.only_first),
+        )
+        for row in rows
+        if row.difference is not None and row.mcnemar is not None
+    )
 
 
 def curve(

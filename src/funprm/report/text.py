@@ -10,6 +10,7 @@ from rich.text import Text
 
 from funprm.report import wording
 from funprm.report.data import ReportData, TableRow
+from funprm.statistics import Interval
 
 
 def render(data: ReportData, *, width: int = 100, plain: bool = False) -> str:
@@ -37,6 +38,9 @@ def render(data: ReportData, *, width: int = 100, plain: bool = False) -> str:
         console.width = max(width, needed)
         console.print(table)
         console.width = width
+        if data.contrasts:
+            console.print(Text("\n" * plain + _against(data)))
+            console.print(_contrasts(data, plain=plain))
         console.print(_note(data, plain=plain))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
@@ -61,10 +65,7 @@ def _table(data: ReportData, *, plain: bool) -> Table:
 
 def _cells(row: TableRow, levels: list[str]) -> list[str]:
     accuracy = f"{wording.percent(row.accuracy.estimate)} [{wording.bounds(row.accuracy)}]"
-    difference = wording.DASH
-    if row.difference:
-        low, high = wording.points(row.difference.low), wording.points(row.difference.high)
-        difference = f"{wording.points(row.difference.estimate)} [{low}, {high}]"
+    difference = _difference(row.difference) if row.difference else wording.DASH
     return [
         str(row.n),
         accuracy,
@@ -73,6 +74,30 @@ def _cells(row: TableRow, levels: list[str]) -> list[str]:
         wording.won_lost(row.mcnemar),
         wording.p_value(row.mcnemar),
     ]
+
+
+def _against(data: ReportData) -> str:
+    return f"{wording.selector_label(data.focus)} minus ..."
+
+
+def _contrasts(data: ReportData, *, plain: bool) -> Table:
+    table = Table(box=None if plain else box.SIMPLE_HEAD, pad_edge=False, show_header=not plain)
+    table.add_column("Selector", no_wrap=True)
+    for head in ("Difference", "Won / lost", "p"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for contrast in data.contrasts:
+        table.add_row(
+            wording.selector_label(contrast.selector),
+            _difference(contrast.difference),
+            wording.won_lost(contrast.mcnemar),
+            wording.p_value(contrast.mcnemar),
+        )
+    return table
+
+
+def _difference(interval: Interval) -> str:
+    low, high = wording.points(interval.low), wording.points(interval.high)
+    return f"{wording.points(interval.estimate)} [{low}, {high}]"
 
 
 def _note(data: ReportData, *, plain: bool) -> Text:
