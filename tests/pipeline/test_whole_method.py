@@ -1,0 +1,98 @@
+"""The shipped configuration at its smallest: every stage, with the tiny model and all modes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from funprm.config import RunConfig, load_config
+from funprm.errors import PolicyError
+from funprm.interfaces import Sample
+from funprm.pipeline import stages
+from funprm.pipeline.stages import demo_config, run_all
+from funprm.policies.huggingface import HuggingFacePolicy
+from tests.pipeline.conftest import Quiet
+
+SMALL = {
+    "dataset.train": 6,
+    "dataset.meta": 3,
+    "dataset.validation": 3,
+    "dataset.test": 4,
+    "generate.n": 4,
+    "rollout.k": 2,
+    "executor.workers": 1,
+    "train.epochs": 1.0,
+    "train.warmup_epochs": 0.5,
+    "train.device": "cpu",
+    "select.bootstrap": 100,
+    "policy.batch": 16,
+}
+
+
+def small(folder: Path, **changes: Any) -> RunConfig:
+    return load_config(demo_config("demo"), {**SMALL, "output": str(folder), **changes})
+
+
+def summary(folder: Path) -> Any:
+    return msgspec.json.decode((folder / "summary.json").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    run_all(small(folder), Quiet())
+    return folder
+
+
+def test_every_stage_leaves_its_results(finished: Path) -> None:
+    found = summary(finished)
+    names = {row["selector"] for row in found["table"]}
+    assert {"random", "score:orm", "score:prm", "score:joint", "score:funprm", "oracle"} <= names
+    assert found["highlight"] == "score:funprm"
+    assert {c["selector"] for c in found["contrasts"]} == names - {"score:funprm"}
+    assert (finished / "report.html").stat().st_size > 10_000
+    lines = (finished / "rewards.jsonl").read_text().splitlines()
+    rewards = [json.loads(line) for line in lines]
+    assert any(r.get("n", 0) == 2 for r in rewards)
+    corrected = (finished / "prm" / "funprm" / "corrected.jsonl").read_text().splitlines()
+    assert len(corrected) == len(
+        {r["prefix"] for r in rewards if r.get("n") and not r.get("final")}
+    )
+
+
+def test_killed_while_sampling_and_started_again(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, answered = HuggingFacePolicy.sample, 0
+
+    def failing(self: HuggingFacePolicy, requests: Any) -> Any:
+        nonlocal answered
+        for sample in answer(self, requests):
+            answered += 1
+            if answered == 37:
+                raise PolicyError("killed")
+            yield sample
+
+    monkeypatch.setattr(HuggingFacePolicy, "sample", failing)
+    with pytest.raises(PolicyError):
+        run_all(small(tmp_path / "run"), Quiet())
+    run_all(small(tmp_path / "run"), Quiet())
+    assert (tmp_path / "run" / "table.txt").read_text() == (finished / "table.txt").read_text()
+
+
+def test_answers_that_are_missing_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = HuggingFacePolicy.sample
+
+    def forgetful(self: HuggingFacePolicy, requests: Any) -> Any:
+        samples: list[Sample] = list(answer(self, requests))
+        yield from samples[1:]
+
+    monkeypatch.setattr(HuggingFacePolicy, "sample", forgetful)
+    with pytest.raises(PolicyError, match="were not answered"):
+        run_all(small(tmp_path / "run", models={}), Quiet())
+    monkeypatch.undo()
+    stages.run_stage(small(tmp_path / "run", models={}), Quiet(), "generate")
