@@ -366,6 +366,8 @@ def _nested_tuple(value: Any, top: bool = True) -> bool:
 
 
 def _run_tests(task: Task) -> None:
+    if task.suite["kind"] == "check":
+        sys.setrecursionlimit(_RECURSION)
     nonce = task.proof.pop
     namespace = _module(task, "solution" if task.suite["kind"] == "check" else "__test__")
     _tests.prove(task.suite, namespace, lambda: exec(_compiled(task), namespace), nonce)
