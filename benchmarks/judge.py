@@ -55,7 +55,7 @@ def generated(count: int, cases: int = 10) -> list[Job]:
         inputs = [source.randrange(1000) for _ in range(cases)]
         pairs = [(str(x), str(x + shift)) for x in inputs]
         suite_cases = tuple(Case(input=i, output=o) for i, o in pairs)
-        body = f"x + {shift}" if not wrong else f"x + {shift} if x % 7 else x"
+        body = f"x + {shift + wrong}"
         if number % 2:
             suite = Suite(kind="stdin", cases=suite_cases)
             code = f"def solve(x):\n    return {body}\nprint(solve(int(input())))\n"
@@ -75,7 +75,7 @@ def real(folder: Path, name: str, count: int, *, passing: bool) -> list[Job]:
             kind="functional" if problem["fn_name"] else "stdin",
             entry_point=problem["fn_name"] or "",
             cases=tuple(Case(input=t["input"], output=t["output"]) for t in cases),
-            prelude="from typing import *\nfrom collections import *\nfrom math import *\n",
+            prelude="from typing import *\nfrom collections import *\nfrom math import *\nfrom builtins import *\n",
         )
         codes = {c["code"] for c in problem["candidates"] if c["passed"] or not passing}
         for code in sorted(codes) if cases else []:
@@ -183,13 +183,13 @@ def _open_files(pid: int) -> int:
 
 def deaths(options: argparse.Namespace) -> None:
     """Workers killed while they work: every program still gets its verdict."""
-    jobs = generated(4000)
+    jobs = generated(options.programs, cases=3)
     source = random.Random(0)
     with LocalExecutor(options.workers) as executor:
         kills, passed = 0, 0
         for number, verdict in enumerate(executor.judge(jobs)):
             passed += verdict.passed is (int(verdict.key) % 4 < 2)
-            if number % 190 == 100 and kills < 20:
+            if number % (options.programs // 25) == 10 and kills < 20:
                 kills += 1
                 worker = source.choice(executor._workers)
                 pid = source.choice([worker.pid, *_family([worker.pid])])

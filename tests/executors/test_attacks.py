@@ -190,7 +190,7 @@ LEAVING = {
     "files": "import os\nassert not os.listdir('.'), os.listdir('.')\nassert not os.listdir('/dev/shm')\n"
     "open('a', 'w').close()\nos.makedirs('b/c/d')\nos.chmod('b/c', 0)\nos.symlink('/usr', 'l')\n"
     "open('/dev/shm/a', 'w').close()",
-    "deep": "import os\nassert not os.listdir('/tmp')\nos.chdir('/tmp')\nfor i in range(3000):\n"
+    "deep": "import os\nassert not os.listdir('/tmp')\nos.chdir('/tmp')\nfor i in range(1500):\n"
     "    os.mkdir('d')\n    os.chdir('d')",
     "many": "import os\nassert not os.listdir('.')\ntry:\n    for i in range(10**6):"
     " open(str(i), 'w').close()\nexcept OSError: pass",
@@ -207,5 +207,12 @@ def test_nothing_stays(judge: Judge, name: str) -> None:
 
 
 def test_a_large_program_is_judged(judge: Judge) -> None:
-    code = "x = 1\n" * 700_000 + "y = '" + "a" * 6_000_000 + "'\nprint('fine')"
+    code = (
+        "x = 1\n" * 20_000
+        + "# "
+        + "a" * 5_000_000
+        + "\ny = '"
+        + "a" * 5_000_000
+        + "'\nprint('fine')"
+    )
     assert judge(code, stdin(("", "fine"), seconds=30.0)).passed is True

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,15 @@ PRELUDE = "\n".join(
     + [f"import {m}" for m in MODULES]
     + ["sys.setrecursionlimit(50000)\n"]
 )
-# The recorded verdicts of these HumanEval samples depend on how the original run was made; each
-# is explained in docs/judging.md.
-HUMANEVAL_EXCEPTIONS: dict[str, str] = {}
+# The recorded run had these names in scope, and no numpy, which six of its samples import.
+HUMANEVAL_PRELUDE = (
+    "import math\nimport re\nimport sys\nimport copy\nimport datetime\nimport itertools\n"
+    "import collections\nimport heapq\nimport functools\nimport string\n"
+    "from typing import *\nfrom collections import *\n"
+)
+HUMANEVAL_WITH_NUMPY = {
+    f"HumanEval/{n}" for n in ("2/58", "61/5", "63/90", "79/1", "116/0", "159/85")
+}
 BIGCODEBENCH_EXCEPTIONS = {f"BigCodeBench/{n}" for n in (287, 313, 826)}  # tests import faker
 
 
@@ -78,7 +85,7 @@ def check_livecodebench(problems: list[dict[str, Any]]) -> tuple[list[str], floa
 
 
 def test_a_sample_of_livecodebench() -> None:
-    problems = rows("lcb_train")[:400:8]
+    problems = rows("lcb_train")[:400:25]
     for problem in problems:  # those that ran out of time would take it here, too
         problem["candidates"] = [c for c in problem["candidates"] if c["error_code"] != -3]
     wrong, share = check_livecodebench(problems)
@@ -96,7 +103,13 @@ def test_all_of_livecodebench(name: str, least: float) -> None:
 
 
 def humaneval_suite(task: dict[str, Any]) -> Suite:
-    return Suite(kind="check", code=task["test"], entry_point=task["entry_point"], seconds=3.0)
+    return Suite(
+        kind="check",
+        code=task["test"],
+        entry_point=task["entry_point"],
+        prelude=HUMANEVAL_PRELUDE,
+        seconds=3.0,
+    )
 
 
 def test_humaneval_references_pass() -> None:
@@ -115,7 +128,7 @@ def test_recorded_humaneval_verdicts_are_confirmed() -> None:
     jobs = (Job(key=k, code=s["code"], suite=suites[s["task_id"]]) for k, s in samples.items())
     verdicts = judge_all(jobs)
     differing = {k for k, s in samples.items() if verdicts[k].passed is not s["passed"]}
-    assert differing == set(HUMANEVAL_EXCEPTIONS)
+    assert differing == (HUMANEVAL_WITH_NUMPY if find_spec("numpy") else set())
 
 
 def test_leetcode_references_pass() -> None:
@@ -132,9 +145,9 @@ def test_leetcode_references_pass() -> None:
     assert {k for k, v in judge_all(jobs).items() if not v.passed} == set()
 
 
-def test_mbpp_references_pass() -> None:
+def test_a_quarter_of_mbpp_references_pass() -> None:
     jobs = []
-    for task in rows("mbpp_sanitized"):
+    for task in rows("mbpp_sanitized")[::4]:
         lines = [*task["test_imports"], "def check(candidate):"]
         lines += ["    " + line for test in task["test_list"] for line in test.splitlines()]
         entry = re.findall(r"^def (\w+)", task["code"], re.MULTILINE)[-1]
@@ -143,6 +156,8 @@ def test_mbpp_references_pass() -> None:
     assert {k for k, v in judge_all(jobs).items() if not v.passed} == set()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_bigcodebench_references_pass_and_stubs_fail() -> None:
     jobs, stubs = [], []
     for task in rows("bigcodebench_hard"):

@@ -30,13 +30,13 @@ def test_jobs_are_read_only_as_fast_as_they_are_judged() -> None:
 
     def source() -> Iterator[Job]:
         nonlocal read
-        for job in jobs(2000):
+        for job in jobs(800):
             read += 1
             yield job
 
     with LocalExecutor(workers=1) as executor:
         verdicts = executor.judge(source())
-        for number in range(1, 301):
+        for number in range(1, 151):
             next(verdicts)
             assert read - number <= 2 * 128
         verdicts.close()  # type: ignore[attr-defined]
@@ -53,13 +53,13 @@ def test_one_judge_at_a_time() -> None:
 
 
 def test_killed_workers_are_replaced() -> None:
-    wanted = {job.key for job in jobs(400)}
+    wanted = {job.key for job in jobs(200)}
     with LocalExecutor(workers=2) as executor:
         keys = set()
-        for number, verdict in enumerate(executor.judge(jobs(400))):
+        for number, verdict in enumerate(executor.judge(jobs(200))):
             assert verdict.passed is True, verdict
             keys.add(verdict.key)
-            if number in (100, 200):
+            if number in (50, 100):
                 worker = executor._workers[0]
                 threading.Thread(target=os.killpg, args=(worker.pid, signal.SIGKILL)).start()
         assert keys == wanted

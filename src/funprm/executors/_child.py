@@ -11,11 +11,11 @@ import signal
 import time
 from typing import Any
 
-from funprm.executors import _cleaning
+from funprm.executors import _cleaning, _speed
 
 _READ = 1 << 16
 _RECORD_BYTES = 64 << 20
-_LONGEST_LOOK = 5.0
+_LONGEST_LOOK = 0.25
 _TREE_LOOK = 0.1
 _OUTCOMES = {"o": "output", "q": "opaque", "e": "error", "m": "memory"}
 
@@ -45,11 +45,11 @@ class Job:
         """No case is left to be run."""
         return self.stopped or self.next >= self.suite["total"]
 
-    def report(self, outcome: str, text: str, cpu: int, wall: int) -> None:
+    def report(self, outcome: str, text: str, cpu: int, wall: int, slowdown: float = 1.0) -> None:
         """Note what happened in the next case; times in microseconds."""
         if self.done:
             return
-        if cpu > 1e6 * self.suite["cpu"]:
+        if cpu > 1e6 * self.suite["cpu"] * slowdown:
             outcome, text = "time", ""
         self.reports.append([outcome, text, cpu, wall])
         self.next += 1
@@ -92,6 +92,7 @@ class Child:
         self._changed = job.suite["kind"] == "functional"
         self._finished = False
         self._cpu_mark = 0.0
+        self._slowdowns: list[float] = []
         self._start = self._wall_mark = time.monotonic()
 
     def kill(self, reason: str) -> None:
@@ -112,6 +113,7 @@ class Child:
 
     def seconds_left(self) -> float:
         """Seconds until the next look; ends the program when its time is over."""
+        self._slowdowns.append(_speed.slowdown())
         left = self._measure()
         if min(left) <= 0:  # has it answered, and was not heard yet?
             self.read_channel()
@@ -136,7 +138,11 @@ class Child:
         wall = time.monotonic() - self._wall_mark
         if wall > suite["wall"]:  # time in which it had no processor does not count, up to a point
             wall = max(wall - _cleaning.waited(self.pid), 0.1 * wall)
-        return suite["cpu"] - cpu, suite["wall"] - wall
+        return suite["cpu"] * self._slowdown() - cpu, suite["wall"] - wall
+
+    def _slowdown(self) -> float:
+        """Mean slowdown of the processor while the program ran."""
+        return sum(self._slowdowns) / len(self._slowdowns) if self._slowdowns else 1.0
 
     def _cpu(self) -> float:
         try:
@@ -187,7 +193,8 @@ class Child:
         if letter in _OUTCOMES and kind == "functional":
             cpu, _, wall = head[1:].partition(":")
             if cpu.isdecimal() and wall.isdecimal():
-                self.job.report(_OUTCOMES[letter], text, int(cpu), int(wall))
+                times = int(cpu), int(wall)
+                self.job.report(_OUTCOMES[letter], text, *times, self._slowdown())
         elif letter in ("e", "m", "E"):
             self._failure = _OUTCOMES[letter.lower()], text
             self._fatal = letter == "E"
@@ -218,7 +225,8 @@ class Child:
         if not functional or not self._finished:
             outcome, text = self._outcome(status, cpu)
             spent = cpu - self._cpu_mark if functional else cpu
-            job.report(outcome, text, int(1e6 * spent), int(1e6 * wall))
+            times = int(1e6 * spent), int(1e6 * wall)
+            job.report(outcome, text, *times, self._slowdown())
             while self._fatal and not job.done:
                 job.report(outcome, text, 0, 0)
         elif not job.one_by_one:
@@ -229,7 +237,8 @@ class Child:
         code = os.waitstatus_to_exitcode(status)
         if self._reason:
             return self._reason, ""
-        if cpu - self._cpu_mark > self.job.suite["cpu"] or code == -signal.SIGXCPU:
+        limit = self.job.suite["cpu"] * self._slowdown()
+        if cpu - self._cpu_mark > limit or code == -signal.SIGXCPU:
             return "time", ""
         if self._failure:
             return self._failure

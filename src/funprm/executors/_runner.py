@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from funprm.executors import _cleaning, _program, syscalls
+from funprm.executors import _cleaning, _program, _speed, syscalls
 from funprm.executors._child import Child, Job
 
 _COMMANDS, _REPLIES = 200, 201
@@ -244,6 +244,7 @@ def serve(layers: Any) -> _program.Task:
     if null > 3:
         os.close(null)
     os.chdir(layers.scratch[0])
+    _speed.warm_up()
     gc.collect()
     gc.disable()
     gc.freeze()
@@ -262,7 +263,7 @@ def serve(layers: Any) -> _program.Task:
 def _limits(suite: dict[str, Any], base_vm: float, cases: int) -> list[tuple[int, int]]:
     return [
         (resource.RLIMIT_AS, int((base_vm + suite["memory"] + 64) * (1 << 20))),
-        (resource.RLIMIT_CPU, int(suite["cpu"] * cases) + 2),
+        (resource.RLIMIT_CPU, int(2.5 * suite["cpu"] * cases) + 2),  # if the watch should fail
     ]
 
 
