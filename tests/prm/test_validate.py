@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funprm.prm.validate import expected_choice, metrics, weighted_auc
+from funprm.prm.validate import expected_choice, metrics, not_worse, weighted_auc
 from tests.prm.world import program
 
 
@@ -43,6 +43,16 @@ def test_auc_counts_pairs(rows: list[tuple[int, int, int]]) -> None:
         return
     wins = [(a > b) + (a == b) / 2 for a in positives for b in negatives]
     assert weighted_auc(scores, up, down) == pytest.approx(np.mean(wins))
+
+
+def test_later_weights_win_within_the_noise() -> None:
+    top = [1.0, 0.5, 1.0, 0.0]
+    assert not_worse(top, top)
+    assert not_worse([1.0, 0.5, 0.9, 0.0], top)
+    assert not_worse([0.5, 1.0, 1.0, 0.0], top)
+    assert not not_worse([0.9, 0.4, 0.8, 0.0], top)
+    assert not_worse([0.5], [0.4])
+    assert not not_worse([0.4], [0.5])
 
 
 def test_metrics_of_a_perfect_and_of_a_reversed_model() -> None:

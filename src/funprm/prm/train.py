@@ -35,7 +35,7 @@ from funprm.prm.learner import Learner
 from funprm.prm.model import Opened, fitting_threads, open_base, open_saved, save
 from funprm.prm.scorer import step_scores
 from funprm.prm.table import RewardTable
-from funprm.prm.validate import metrics
+from funprm.prm.validate import metrics, not_worse
 from funprm.records import Json, LabelledProgram, key_of
 
 __all__ = ["TrainResult", "TrainingData", "shares_warmup", "train"]
@@ -330,9 +330,12 @@ class _Run:
             self._learner.model.train()
             used = "last" if self._config.mode == "orm" else "mean"
             found = metrics([program for program, _ in self._validation], scores, used)
-        rank = (found["criterion"], -found["brier"]) if found else (step, 0)
-        if not self._best or rank > tuple(self._best["rank"]):
-            self._best = {"step": step, "rank": rank, "metrics": found}
+        new = found.pop("by_problem", [0.0])
+        top: list[float] = self._best.get("top") or new
+        # Later weights are better unless validation says so beyond its noise.
+        if not_worse(new, top):
+            top = max(new, top, key=sum)
+            self._best = {"step": step, "top": top, "metrics": found}
             extra = {"mode": self._config.mode, "base": self._config.base, "step": step}
             save(self._opened, self._folder / "model", extra)
         return found

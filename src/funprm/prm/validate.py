@@ -30,9 +30,10 @@ def metrics(
         `criterion`: expected accuracy of `aggregator`'s choice among a random half of a problem's
         programs (2 to `CHOICE` of them), averaged over problems: the quantity the model is used
         for, and smoother than the accuracy of the one choice among all, because lower ranks
-        count, too. `best_of_n`: accuracy of each aggregator's choice among all programs of a
-        problem, ties split. `outcome_auc`, `brier`: of the last step's score against the
-        outcome. `step_auc`: of earlier steps against their k and n; None where undefined.
+        count, too. `by_problem`: its terms. `best_of_n`: accuracy of each aggregator's choice
+        among all programs of a problem, ties split. `outcome_auc`, `brier`: of the last step's
+        score against the outcome. `step_auc`: of earlier steps against their k and n; None where
+        undefined.
     """
     outcomes = np.array([program.outcome for program in programs])
     groups = defaultdict(list)
@@ -40,14 +41,14 @@ def metrics(
         groups[program.problem_id].append(index)
     sets = [np.array(indices) for indices in groups.values()]
     totals = {n: np.array([a(s) for s in scores]) for n, a in AGGREGATORS.items()}
-    last = totals["last"]
+    last, total = totals["last"], totals[aggregator]
+    by_problem = [expected_choice(total[s], outcomes[s], _half(len(s))) for s in sets]
     return {
-        "criterion": _mean(
-            expected_choice(totals[aggregator][s], outcomes[s], _half(len(s))) for s in sets
-        ),
+        "criterion": _mean(by_problem),
+        "by_problem": by_problem,
         "best_of_n": {
-            name: _mean(expected_choice(total[s], outcomes[s], len(s)) for s in sets)
-            for name, total in totals.items()
+            name: _mean(expected_choice(values[s], outcomes[s], len(s)) for s in sets)
+            for name, values in totals.items()
         },
         "one_sample": _mean(outcomes[s].mean() for s in sets),
         "oracle": _mean(outcomes[s].max() for s in sets),
@@ -69,6 +70,19 @@ def expected_choice(totals: Floats, outcomes: Floats, size: int) -> float:
     _, first, counts = np.unique(totals[order], return_index=True, return_counts=True)
     shared = np.repeat(np.add.reduceat(chance, first) / counts, counts)
     return float((shared * outcomes[order]).sum())
+
+
+def not_worse(new: Sequence[float], top: Sequence[float]) -> bool:
+    """Whether `new` is within one standard error of `top`, paired by problem, or above it.
+
+    Args:
+        new: a criterion's terms by problem.
+        top: those of the best checkpoint so far, same problems.
+    """
+    gap = np.array(top) - np.array(new)
+    if len(gap) == 1:
+        return bool(gap[0] <= 0)
+    return bool(gap.mean() <= gap.std(ddof=1) / math.sqrt(len(gap)))
 
 
 def weighted_auc(scores: Floats, positive: Floats, negative: Floats) -> float | None:
