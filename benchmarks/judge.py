@@ -75,7 +75,8 @@ def real(folder: Path, name: str, count: int, *, passing: bool) -> list[Job]:
             kind="functional" if problem["fn_name"] else "stdin",
             entry_point=problem["fn_name"] or "",
             cases=tuple(Case(input=t["input"], output=t["output"]) for t in cases),
-            prelude="from typing import *\nfrom collections import *\nfrom math import *\nfrom builtins import *\n",
+            prelude="from typing import *\nfrom collections import *\nfrom math import *\n"
+            "from builtins import *\n",
         )
         codes = {c["code"] for c in problem["candidates"] if c["passed"] or not passing}
         for code in sorted(codes) if cases else []:

@@ -34,7 +34,6 @@ PROBLEM, SOLUTION, STEP, END, PAD = SPECIAL = (
     "<|end|>",
     "<|pad|>",
 )
-ID = {token: index for index, token in enumerate(SPECIAL)}
 HERE = Path(__file__).resolve().parents[1] / "src" / "funprm" / "policies" / "tiny"
 
 CHAT_TEMPLATE = (
@@ -57,7 +56,7 @@ def build_tokenizer() -> Qwen2Tokenizer:
     tokenizer = Qwen2Tokenizer(
         vocab={token: index for index, token in enumerate([*SPECIAL, *alphabet])},
         merges=[],
-        unk_token=None,  # type: ignore[arg-type]  # bytes leave nothing unknown
+        unk_token=None,
         eos_token=END,
         pad_token=PAD,
         additional_special_tokens=[PROBLEM, SOLUTION, STEP],
@@ -75,8 +74,8 @@ class Settings:
     """How the model is trained."""
 
     programs: int = 60_000
-    steps: int = 1000
-    early: int = 200
+    steps: int = 1400
+    early: int = 250
     """Steps of the weak checkpoint."""
     batch: int = 64
     lr: float = 3e-3
@@ -103,8 +102,8 @@ def build_model(tokenizer: Qwen2Tokenizer, settings: Settings) -> Qwen2ForCausal
         max_position_embeddings=1024,
         tie_word_embeddings=True,
         bos_token_id=None,
-        eos_token_id=ID[END],
-        pad_token_id=ID[PAD],
+        eos_token_id=tokenizer.convert_tokens_to_ids(END),
+        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
         initializer_range=0.05,
         attention_dropout=0.0,
         dtype="float32",
@@ -127,32 +126,33 @@ def encode_corpus(
     texts = sorted({text for prompt, steps in pairs for text in (prompt, *steps)})
     encodings = tokenizer.backend_tokenizer.encode_batch_fast(texts)
     ids = {text: encoding.ids for text, encoding in zip(texts, encodings, strict=True)}
+    end, marker = tokenizer.convert_tokens_to_ids([END, STEP])
     generator = torch.Generator().manual_seed(settings.seed)
     marked = torch.rand(len(pairs), generator=generator) < settings.marked
     return [
-        example(ids[prompt], [ids[step] for step in steps], marked=show)
+        example(ids[prompt], [ids[step] for step in steps], end, marker if show else None)
         for (prompt, steps), show in zip(pairs, marked.tolist(), strict=True)
     ]
 
 
 def example(
-    prompt: list[int], steps: list[list[int]], *, marked: bool
+    prompt: list[int], steps: list[list[int]], end: int, marker: int | None
 ) -> tuple[list[int], list[int]]:
     """Inputs and targets of one program, with or without a marker after every step.
 
-    >>> example([0, 7, 1], [[8, 9], [6]], marked=False)
-    ([0, 7, 1, 8, 9, 6], [-100, -100, 8, 9, 6, 3])
-    >>> example([0, 7, 1], [[8, 9], [6]], marked=True)
-    ([0, 7, 1, 8, 9, 2, 6, 2], [-100, -100, 8, 9, -100, 6, -100, 3])
+    >>> example([1, 2], [[5, 6], [7]], 3, None)
+    ([1, 2, 5, 6, 7], [-100, 5, 6, 7, 3])
+    >>> example([1, 2], [[5, 6], [7]], 3, 9)
+    ([1, 2, 5, 6, 9, 7, 9], [-100, 5, 6, -100, 7, -100, 3])
     """
     inputs, targets = list(prompt), [-100] * (len(prompt) - 1)
     for step in steps:
         inputs += step
         targets += step
-        if marked:
-            inputs.append(ID[STEP])
+        if marker is not None:
+            inputs.append(marker)
             targets.append(-100)
-    return inputs, [*targets, ID[END]]
+    return inputs, [*targets, end]
 
 
 def split_steps(program: str) -> list[str]:
@@ -162,7 +162,7 @@ def split_steps(program: str) -> list[str]:
 
 
 def batches(
-    examples: Sequence[tuple[list[int], list[int]]], settings: Settings
+    examples: Sequence[tuple[list[int], list[int]]], settings: Settings, pad: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endless batches of inputs and targets, `(batch, length)` each, of about equal lengths."""
     generator = torch.Generator().manual_seed(settings.seed + 1)
@@ -174,7 +174,7 @@ def batches(
             for place in torch.randperm(16, generator=generator).tolist():
                 chosen = near[place * settings.batch : (place + 1) * settings.batch]
                 yield (
-                    padded([examples[i][0] for i in chosen], ID[PAD]),
+                    padded([examples[i][0] for i in chosen], pad),
                     padded([examples[i][1] for i in chosen], -100),
                 )
 
@@ -199,9 +199,9 @@ def train(
     """Fit the model to the corpus; saves the early checkpoint on its way."""
     examples = encode_corpus(tokenizer, settings)
     optimizer = torch.optim.AdamW(
-        model.parameters(), betas=(0.9, 0.98), weight_decay=settings.weight_decay, fused=True
+        model.parameters(), betas=(0.9, 0.98), weight_decay=settings.weight_decay
     )
-    stream = batches(examples, settings)
+    stream = batches(examples, settings, tokenizer.pad_token_id)
     start = time.monotonic()
     mean = 0.0
     for step in range(settings.steps):
@@ -211,7 +211,7 @@ def train(
         logits = model(input_ids=inputs, use_cache=False).logits
         loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
         optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         mean = 0.98 * mean + 0.02 * loss.item()
@@ -238,14 +238,14 @@ def save(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, folder: Path) -> No
     folder.mkdir(parents=True, exist_ok=True)
     half = {name: weight.half() for name, weight in model.state_dict().items()}
     model.save_pretrained(folder, state_dict=half)
-    GenerationConfig(  # type: ignore[no-untyped-call]
+    GenerationConfig(
         do_sample=True,
         temperature=1.0,
         top_k=0,
         top_p=1.0,
         max_new_tokens=96,
-        eos_token_id=ID[END],
-        pad_token_id=ID[PAD],
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     ).save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
     config["dtype"] = "float32"

@@ -5,8 +5,7 @@ from funprm.datasets.mini.operations import Operation, variant
 INTEGER_REDUCERS = (
     Operation(
         "total",
-        "total",
-        "Add up.",
+        "Add everything up.",
         ("Return the sum", "Return what the values add up to"),
         (
             variant("sum(xs)", lambda xs, n: sum(xs)),
@@ -16,8 +15,7 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "largest",
-        "extreme",
-        "Find the extreme value.",
+        "Find the maximum.",
         ("Return the largest value, 0 if there is none", "Return the maximum, or 0 for no values"),
         (
             variant("max(xs, default=0)", lambda xs, n: max(xs, default=0)),
@@ -30,8 +28,7 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "smallest",
-        "extreme",
-        "Find the extreme value.",
+        "Find the minimum.",
         ("Return the smallest value, 0 if there is none", "Return the minimum, or 0 for no values"),
         (
             variant("min(xs, default=0)", lambda xs, n: min(xs, default=0)),
@@ -44,7 +41,6 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "spread",
-        "spread",
         "Measure the range.",
         ("Return the maximum minus the minimum, 0 for no values", "Return the range, 0 if empty"),
         (variant("max(xs) - min(xs) if xs else 0", lambda xs, n: max(xs) - min(xs) if xs else 0),),
@@ -55,8 +51,7 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "distinct",
-        "count",
-        "Count.",
+        "Count the different values.",
         ("Return the number of distinct values", "Return how many different values there are"),
         (variant("len(set(xs))", lambda xs, n: len(set(xs))),),
         (
@@ -69,7 +64,6 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "alternating",
-        "alternate",
         "Add and subtract in turns.",
         (
             "Return the alternating sum, beginning with plus",
@@ -80,8 +74,7 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "final",
-        "end",
-        "Take the value at one end.",
+        "Pick the end.",
         ("Return the last value, 0 if there is none", "Return what stands at the end, else 0"),
         (
             variant("xs[-1] if xs else 0", lambda xs, n: xs[-1] if xs else 0),
@@ -94,8 +87,7 @@ INTEGER_REDUCERS = (
     ),
     Operation(
         "negatives",
-        "count",
-        "Count.",
+        "Count what lies under zero.",
         ("Return the number of negative values", "Return how many values are less than 0"),
         (
             variant("sum(x < 0 for x in xs)", lambda xs, n: sum(x < 0 for x in xs)),
@@ -104,75 +96,6 @@ INTEGER_REDUCERS = (
         (
             variant("sum(x <= 0 for x in xs)", lambda xs, n: sum(x <= 0 for x in xs)),
             variant("sum(x for x in xs if x < 0)", lambda xs, n: sum(x for x in xs if x < 0)),
-        ),
-    ),
-    Operation(
-        "positive_total",
-        "total",
-        "Add up.",
-        ("Return the sum of the positive values", "Return what the values above 0 add up to"),
-        (variant("sum(x for x in xs if x > 0)", lambda xs, n: sum(x for x in xs if x > 0)),),
-        (
-            variant("sum(xs)", lambda xs, n: sum(xs)),
-            variant("sum(abs(x) for x in xs)", lambda xs, n: sum(abs(x) for x in xs)),
-        ),
-    ),
-    Operation(
-        "rise",
-        "spread",
-        "Measure the range.",
-        (
-            "Return the last value minus the first, 0 for no values",
-            "Return the rise from the first to the last value, 0 if empty",
-        ),
-        (variant("xs[-1] - xs[0] if xs else 0", lambda xs, n: xs[-1] - xs[0] if xs else 0),),
-        (
-            variant("max(xs) - min(xs) if xs else 0", lambda xs, n: max(xs) - min(xs) if xs else 0),
-            variant("xs[-1] - xs[0]", lambda xs, n: xs[-1] - xs[0]),
-        ),
-    ),
-    Operation(
-        "size",
-        "count",
-        "Count.",
-        ("Return the number of values", "Return how many values there are"),
-        (variant("len(xs)", lambda xs, n: len(xs)),),
-        (variant("len(set(xs))", lambda xs, n: len(set(xs))),),
-    ),
-    Operation(
-        "nonpositive",
-        "count",
-        "Count.",
-        (
-            "Return how many values are at most 0",
-            "Return the number of values that are not positive",
-        ),
-        (variant("sum(x <= 0 for x in xs)", lambda xs, n: sum(x <= 0 for x in xs)),),
-        (
-            variant("sum(x < 0 for x in xs)", lambda xs, n: sum(x < 0 for x in xs)),
-            variant("sum(x for x in xs if x <= 0)", lambda xs, n: sum(x for x in xs if x <= 0)),
-        ),
-    ),
-    Operation(
-        "alternating_minus",
-        "alternate",
-        "Add and subtract in turns.",
-        (
-            "Return the alternating sum, beginning with minus",
-            "Return the values at odd indices minus those at even ones, summed",
-        ),
-        (variant("sum(xs[1::2]) - sum(xs[::2])", lambda xs, n: sum(xs[1::2]) - sum(xs[::2])),),
-        (variant("sum(xs[::2]) - sum(xs[1::2])", lambda xs, n: sum(xs[::2]) - sum(xs[1::2])),),
-    ),
-    Operation(
-        "initial",
-        "end",
-        "Take the value at one end.",
-        ("Return the first value, 0 if there is none", "Return what stands at the front, else 0"),
-        (variant("xs[0] if xs else 0", lambda xs, n: xs[0] if xs else 0),),
-        (
-            variant("xs[-1] if xs else 0", lambda xs, n: xs[-1] if xs else 0),
-            variant("xs[0]", lambda xs, n: xs[0]),
         ),
     ),
 )

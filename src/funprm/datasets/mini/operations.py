@@ -37,10 +37,7 @@ class Operation:
     """One helper function: how statements ask for it, and how it is written rightly and wrongly."""
 
     name: str
-    """Unique in its family; not shown in programs."""
-    helper: str
-    """Name of the function. Operations that are easily confused share it, and the docstring, so
-    that nothing but the statement tells whether a body is right."""
+    """Name of the function; unique in its family."""
     doc: str
     """What the function's docstring says."""
     phrasings: tuple[str, ...]

@@ -15,7 +15,7 @@ Home = Literal["corpus", "train", "meta", "validation", "test"]
 FAMILIES = (INTEGERS, TEXT)
 _FAMILY_WEIGHTS = (0.85, 0.15)
 _LENGTHS = (2, 3, 4, 5)
-_LENGTH_WEIGHTS = (0.22, 0.33, 0.28, 0.17)
+_LENGTH_WEIGHTS = (0.3, 0.35, 0.23, 0.12)
 
 _HELD_OUT = 0.25
 """Share of compositions that only test problems have."""
@@ -97,28 +97,24 @@ def solve_header(argument: str, reducer: Operation) -> str:
 
 def call(argument: str, operation: Operation) -> str:
     """The line of `solve` that applies an operation."""
-    return f"    {argument} = {operation.helper}({argument})\n"
+    return f"    {argument} = {operation.name}({argument})\n"
 
 
 def final_call(argument: str, reducer: Operation) -> str:
     """The last line of `solve`."""
-    return f"    return {reducer.helper}({argument})\n"
+    return f"    return {reducer.name}({argument})\n"
 
 
 def helper_header(argument: str, operation: Operation) -> str:
     """Two blank lines and the first lines of an operation's function."""
-    return f'\n\ndef {operation.helper}({argument}):\n    """{operation.doc}"""\n'
+    return f'\n\ndef {operation.name}({argument}):\n    """{operation.doc}"""\n'
 
 
 def draw(stream: Stream) -> Pipeline:
-    """A random pipeline of two to five operations with different names of helpers."""
+    """A random pipeline of two to five different operations."""
     family = stream.weighted(FAMILIES, _FAMILY_WEIGHTS)
     length = stream.weighted(_LENGTHS, _LENGTH_WEIGHTS)
-    helpers = stream.sample(sorted({op.helper for op in family.operations}), length - 1)
-    operations = (
-        *(stream.pick([op for op in family.operations if op.helper == name]) for name in helpers),
-        stream.pick(family.reducers),
-    )
+    operations = (*stream.sample(family.operations, length - 1), stream.pick(family.reducers))
     return Pipeline(
         family=family,
         operations=operations,

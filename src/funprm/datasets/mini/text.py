@@ -8,7 +8,6 @@ _VOWELS = "aeiouAEIOU"
 TEXT_OPERATIONS = (
     Operation(
         "mirror",
-        "turn",
         "Turn the text round.",
         ("Reverse the text", "Put the characters in the opposite order"),
         (
@@ -19,8 +18,7 @@ TEXT_OPERATIONS = (
     ),
     Operation(
         "consonants",
-        "devowel",
-        "Remove vowels.",
+        "Remove the vowels.",
         ("Drop all vowels, small and capital", "Delete every a, e, i, o, u in either case"),
         (
             variant(
@@ -37,8 +35,7 @@ TEXT_OPERATIONS = (
     ),
     Operation(
         "letters",
-        "keep",
-        "Keep some characters.",
+        "Keep nothing but letters.",
         ("Keep only the letters", "Remove whatever is no letter"),
         (
             variant(
@@ -59,8 +56,7 @@ TEXT_OPERATIONS = (
     ),
     Operation(
         "compact",
-        "close_up",
-        "Treat the spaces.",
+        "Close the gaps.",
         ("Delete all spaces", "Close the gaps between words"),
         (
             variant('s.replace(" ", "")', lambda s, n: s.replace(" ", "")),
@@ -70,8 +66,7 @@ TEXT_OPERATIONS = (
     ),
     Operation(
         "swap",
-        "change_case",
-        "Change the case.",
+        "Swap small and capital.",
         ("Swap small and capital letters", "Change the case of every letter"),
         (variant("s.swapcase()", lambda s, n: s.swapcase()),),
         (
@@ -81,15 +76,13 @@ TEXT_OPERATIONS = (
     ),
     Operation(
         "start",
-        "cut",
-        "Keep a stretch of the text.",
+        "Cut off all but the beginning.",
         ("Keep the first {n} characters", "Take only {n} characters from the front"),
         (variant("s[:{n}]", lambda s, n: s[:n]),),
         (variant("s[:{n} - 1]", lambda s, n: s[: n - 1]), variant("s[1:{n}]", lambda s, n: s[1:n])),
         (5, 6, 7, 8, 9),
     ),
     Operation(
-        "thin",
         "thin",
         "Keep every second character.",
         ("Keep every second character, beginning with the first", "Keep what is at even indices"),
@@ -98,130 +91,10 @@ TEXT_OPERATIONS = (
     ),
     Operation(
         "stretch",
-        "repeat",
-        "Repeat.",
+        "Repeat the characters.",
         ("Write every character {n} times in a row", "Repeat each character {n} times"),
         (variant('"".join(c * {n} for c in s)', lambda s, n: "".join(c * n for c in s)),),
         (variant("s * {n}", lambda s, n: s * n),),
-        (2, 3, 4),
-    ),
-    Operation(
-        "reword",
-        "turn",
-        "Turn the text round.",
-        (
-            "Reverse the order of the words",
-            "Put the words in the opposite order, one space between",
-        ),
-        (variant('" ".join(s.split()[::-1])', lambda s, n: " ".join(s.split()[::-1])),),
-        (
-            variant("s[::-1]", lambda s, n: s[::-1]),
-            variant(
-                '" ".join(w[::-1] for w in s.split())',
-                lambda s, n: " ".join(w[::-1] for w in s.split()),
-            ),
-        ),
-    ),
-    Operation(
-        "small_vowels",
-        "devowel",
-        "Remove vowels.",
-        ("Drop the small vowels", "Delete every lower-case a, e, i, o, u"),
-        (
-            variant(
-                '"".join(c for c in s if c not in "aeiou")',
-                lambda s, n: "".join(c for c in s if c not in "aeiou"),
-            ),
-        ),
-        (
-            variant(
-                '"".join(c for c in s if c not in "aeiouAEIOU")',
-                lambda s, n: "".join(c for c in s if c not in _VOWELS),
-            ),
-        ),
-    ),
-    Operation(
-        "alphanumeric",
-        "keep",
-        "Keep some characters.",
-        ("Keep only letters and digits", "Remove whatever is neither letter nor digit"),
-        (
-            variant(
-                '"".join(c for c in s if c.isalnum())',
-                lambda s, n: "".join(c for c in s if c.isalnum()),
-            ),
-        ),
-        (
-            variant(
-                '"".join(c for c in s if c.isalpha())',
-                lambda s, n: "".join(c for c in s if c.isalpha()),
-            ),
-            variant(
-                '"".join(c for c in s if not c.isalnum())',
-                lambda s, n: "".join(c for c in s if not c.isalnum()),
-            ),
-        ),
-    ),
-    Operation(
-        "trim",
-        "close_up",
-        "Treat the spaces.",
-        ("Strip the spaces at both ends", "Remove leading and trailing spaces"),
-        (variant("s.strip()", lambda s, n: s.strip()),),
-        (
-            variant('s.replace(" ", "")', lambda s, n: s.replace(" ", "")),
-            variant("s.rstrip()", lambda s, n: s.rstrip()),
-        ),
-    ),
-    Operation(
-        "upper",
-        "change_case",
-        "Change the case.",
-        ("Write all letters as capitals", "Turn the text into upper case"),
-        (variant("s.upper()", lambda s, n: s.upper()),),
-        (
-            variant("s.swapcase()", lambda s, n: s.swapcase()),
-            variant("s.title()", lambda s, n: s.title()),
-        ),
-    ),
-    Operation(
-        "lower",
-        "change_case",
-        "Change the case.",
-        ("Write all letters small", "Turn the text into lower case"),
-        (variant("s.lower()", lambda s, n: s.lower()),),
-        (
-            variant("s.swapcase()", lambda s, n: s.swapcase()),
-            variant("s.title()", lambda s, n: s.title()),
-        ),
-    ),
-    Operation(
-        "rest",
-        "cut",
-        "Keep a stretch of the text.",
-        ("Leave out the first {n} characters", "Skip {n} characters at the front"),
-        (variant("s[{n}:]", lambda s, n: s[n:]),),
-        (
-            variant("s[:{n}]", lambda s, n: s[:n]),
-            variant("s[:-{n}]", lambda s, n: s[:-n]),
-        ),
-        (2, 3, 4),
-    ),
-    Operation(
-        "thin_others",
-        "thin",
-        "Keep every second character.",
-        ("Keep every second character, beginning with the second", "Keep what is at odd indices"),
-        (variant("s[1::2]", lambda s, n: s[1::2]),),
-        (variant("s[::2]", lambda s, n: s[::2]),),
-    ),
-    Operation(
-        "copies",
-        "repeat",
-        "Repeat.",
-        ("Write the text {n} times in a row", "Put {n} copies of the text one after another"),
-        (variant("s * {n}", lambda s, n: s * n),),
-        (variant('"".join(c * {n} for c in s)', lambda s, n: "".join(c * n for c in s)),),
         (2, 3, 4),
     ),
 )
@@ -230,8 +103,7 @@ TEXT_OPERATIONS = (
 TEXT_REDUCERS = (
     Operation(
         "length",
-        "measure",
-        "Measure the text.",
+        "Count the characters.",
         ("Return the number of characters", "Return the length"),
         (variant("len(s)", lambda s, n: len(s)), variant("sum(1 for c in s)", lambda s, n: len(s))),
         (
@@ -241,8 +113,7 @@ TEXT_REDUCERS = (
     ),
     Operation(
         "vowels",
-        "vowels",
-        "Count vowels.",
+        "Count the vowels.",
         (
             "Return the number of vowels, small or capital",
             "Return how often a, e, i, o, u occur in either case",
@@ -257,8 +128,7 @@ TEXT_REDUCERS = (
     ),
     Operation(
         "words",
-        "words",
-        "Count words or gaps.",
+        "Count the words.",
         ("Return the number of words", "Return how many words there are"),
         (variant("len(s.split())", lambda s, n: len(s.split())),),
         (
@@ -268,51 +138,12 @@ TEXT_REDUCERS = (
     ),
     Operation(
         "capitals",
-        "letters",
-        "Count letters of one case.",
+        "Count the capital letters.",
         ("Return the number of capital letters", "Return how many letters are in upper case"),
         (variant("sum(c.isupper() for c in s)", lambda s, n: sum(c.isupper() for c in s)),),
         (
             variant("sum(c == c.upper() for c in s)", lambda s, n: sum(c == c.upper() for c in s)),
             variant("sum(c.islower() for c in s)", lambda s, n: sum(c.islower() for c in s)),
-        ),
-    ),
-    Operation(
-        "distinct_characters",
-        "measure",
-        "Measure the text.",
-        ("Return the number of distinct characters", "Return how many different characters occur"),
-        (variant("len(set(s))", lambda s, n: len(set(s))),),
-        (variant("len(s)", lambda s, n: len(s)),),
-    ),
-    Operation(
-        "count_small_vowels",
-        "vowels",
-        "Count vowels.",
-        ("Return the number of small vowels", "Return how often a, e, i, o, u occur in lower case"),
-        (variant('sum(c in "aeiou" for c in s)', lambda s, n: sum(c in "aeiou" for c in s)),),
-        (variant('sum(c in "aeiouAEIOU" for c in s)', lambda s, n: sum(c in _VOWELS for c in s)),),
-    ),
-    Operation(
-        "spaces",
-        "words",
-        "Count words or gaps.",
-        ("Return the number of spaces", "Return how many spaces there are"),
-        (variant('s.count(" ")', lambda s, n: s.count(" ")),),
-        (
-            variant('s.count(" ") + 1', lambda s, n: s.count(" ") + 1),
-            variant("len(s.split())", lambda s, n: len(s.split())),
-        ),
-    ),
-    Operation(
-        "smalls",
-        "letters",
-        "Count letters of one case.",
-        ("Return the number of small letters", "Return how many letters are in lower case"),
-        (variant("sum(c.islower() for c in s)", lambda s, n: sum(c.islower() for c in s)),),
-        (
-            variant("sum(c == c.lower() for c in s)", lambda s, n: sum(c == c.lower() for c in s)),
-            variant("sum(c.isupper() for c in s)", lambda s, n: sum(c.isupper() for c in s)),
         ),
     ),
 )
