@@ -56,7 +56,7 @@ def build_tokenizer() -> Qwen2Tokenizer:
     tokenizer = Qwen2Tokenizer(
         vocab={token: index for index, token in enumerate([*SPECIAL, *alphabet])},
         merges=[],
-        unk_token=None,
+        unk_token=None,  # type: ignore[arg-type]  # the byte alphabet covers all text
         eos_token=END,
         pad_token=PAD,
         additional_special_tokens=[PROBLEM, SOLUTION, STEP],
@@ -74,7 +74,7 @@ class Settings:
     """How the model is trained."""
 
     programs: int = 60_000
-    steps: int = 1400
+    steps: int = 1200
     early: int = 250
     """Steps of the weak checkpoint."""
     batch: int = 64
@@ -90,6 +90,13 @@ class Settings:
     seed: int = 0
 
 
+def token_id(tokenizer: Qwen2Tokenizer, token: str) -> int:
+    """The number of one token."""
+    number = tokenizer.convert_tokens_to_ids(token)
+    assert isinstance(number, int)
+    return number
+
+
 def build_model(tokenizer: Qwen2Tokenizer, settings: Settings) -> Qwen2ForCausalLM:
     """An untrained model of the Qwen2 architecture."""
     config = Qwen2Config(
@@ -103,7 +110,7 @@ def build_model(tokenizer: Qwen2Tokenizer, settings: Settings) -> Qwen2ForCausal
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.convert_tokens_to_ids(END),
-        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+        pad_token_id=token_id(tokenizer, PAD),
         initializer_range=0.05,
         attention_dropout=0.0,
         dtype="float32",
@@ -126,7 +133,7 @@ def encode_corpus(
     texts = sorted({text for prompt, steps in pairs for text in (prompt, *steps)})
     encodings = tokenizer.backend_tokenizer.encode_batch_fast(texts)
     ids = {text: encoding.ids for text, encoding in zip(texts, encodings, strict=True)}
-    end, marker = tokenizer.convert_tokens_to_ids([END, STEP])
+    end, marker = token_id(tokenizer, END), token_id(tokenizer, STEP)
     generator = torch.Generator().manual_seed(settings.seed)
     marked = torch.rand(len(pairs), generator=generator) < settings.marked
     return [
@@ -211,7 +218,7 @@ def train(
         logits = model(input_ids=inputs, use_cache=False).logits
         loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         mean = 0.98 * mean + 0.02 * loss.item()
@@ -238,7 +245,7 @@ def save(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, folder: Path) -> No
     folder.mkdir(parents=True, exist_ok=True)
     half = {name: weight.half() for name, weight in model.state_dict().items()}
     model.save_pretrained(folder, state_dict=half)
-    GenerationConfig(
+    GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=True,
         temperature=1.0,
         top_k=0,

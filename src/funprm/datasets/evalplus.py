@@ -55,6 +55,8 @@ class HumanEvalDataset:
     """Of the probes."""
     seconds: float = 6.0
     """CPU limit of all hidden tests of a problem together, and of each public one."""
+    prelude: str = ""
+    """Source in scope of every program besides the prompt's imports, such as more imports."""
 
     def __post_init__(self) -> None:
         check_split(self.split)
@@ -73,7 +75,7 @@ class HumanEvalDataset:
             yield self._problem(row, where)
 
     def _problem(self, row: _HumanEvalRow, where: str) -> Problem:
-        prelude = _imports(row.prompt)
+        prelude = self.prelude + _imports(row.prompt)
         suite = Suite(
             kind="functional", entry_point=row.entry_point, prelude=prelude, seconds=self.seconds
         )
