@@ -157,3 +157,13 @@ def test_each_case_has_its_own_time(judge: Judge) -> None:
     assert statuses == [Status.PASSED, Status.PASSED, Status.TIME_LIMIT, Status.PASSED]
     assert verdict.status is Status.TIME_LIMIT
     assert [r.index for r in judge(slow, functional(*cases, seconds=0.3)).results] == [0, 1, 2]
+
+
+def test_an_interpreter_below_the_scratch_folder(tmp_path: Path) -> None:
+    home = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
+    code = "import os, sys\nopen('file', 'w').write('x')\nprint(sys.prefix)"
+    with LocalExecutor(workers=1, python=str(home / "bin" / "python")) as executor:
+        job = Job(key="a", code=code, suite=stdin(("", str(home))))
+        (verdict,) = executor.judge([job])
+    assert verdict.passed, verdict

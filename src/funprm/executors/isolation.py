@@ -180,12 +180,15 @@ class Isolation:
             _bind(base, path, fd, readonly=True)
         for path, fd in devices:
             _bind(base, path, fd, readonly=False)
+        # An interpreter below /tmp must stay visible: then scratch files go elsewhere.
+        taken = any(path.startswith("/tmp/") for path, _ in sources)
+        self.scratch = ["/scratch" if taken else "/tmp", "/dev/shm"]
+        os.environ["HOME"] = os.environ["TMPDIR"] = self.scratch[0]
         self._write_etc(base)
         os.makedirs(f"{base}/proc")
         if "pid" not in self.off:
             with suppress(OSError):  # a container may mask its /proc; then there is none
                 syscalls.mount("proc", f"{base}/proc", "proc", flags | syscalls.MS_NOEXEC)
-        self.scratch = ["/tmp", "/dev/shm"]
         for path in self.scratch:
             os.makedirs(base + path)
             size = f"size={self._scratch_mb}m,nr_inodes=8192,mode=1777"
@@ -195,9 +198,9 @@ class Isolation:
         syscalls.pivot_root(base)
 
     def _write_etc(self, base: str) -> None:
-        uid = self._uid
+        uid, home = self._uid, self.scratch[0]
         os.makedirs(f"{base}/etc", exist_ok=True)
-        _write(f"{base}/etc/passwd", f"program:x:{uid}:{uid}:program:/tmp:/bin/sh\n")
+        _write(f"{base}/etc/passwd", f"program:x:{uid}:{uid}:program:{home}:/bin/sh\n")
         _write(f"{base}/etc/group", f"program:x:{uid}:\n")
         _write(f"{base}/etc/hosts", "127.0.0.1 localhost\n")
         for number, name in enumerate(("stdin", "stdout", "stderr")):

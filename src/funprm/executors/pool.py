@@ -23,7 +23,7 @@ _GRACE = 5.0
 _WORKER = Path(__file__).with_name("_worker.py")
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
-    "HOME": "/tmp",
+    "HOME": "/tmp",  # isolation.py changes it where programs cannot write there
     "LANG": "C.UTF-8",
     "TZ": "UTC",
     "PYTHONHASHSEED": "0",
