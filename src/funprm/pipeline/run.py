@@ -1,8 +1,8 @@
 """One run: its settings, its folder, and its components, made when first needed."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property, wraps
 from pathlib import Path
 from types import TracebackType
@@ -117,17 +117,12 @@ class Run:
     """
 
     def __init__(self, config: RunConfig, progress: Progress) -> None:
-        for group, part in (
-            ("datasets", config.dataset),
-            ("policies", config.policy),
-            ("policies", config.completer),
-            ("executors", config.executor),
-        ):
-            if part is not None:
-                registry.check_options(group, part.name, part.options)  # type: ignore[arg-type]
+        folder = Path(config.output)
+        if not (folder / "manifest.json").exists():  # else checked when it was made
+            _check_components(config)
         self.config = config
         self.progress = progress
-        self.folder = RunFolder(Path(config.output), settings_of(config))
+        self.folder = RunFolder(folder, settings_of(config))
 
     def __enter__(self) -> Self:
         return self
@@ -242,15 +237,12 @@ class Run:
         return registry.build(group, part.name, part.options)
 
 
-def unique(records: Iterable[T]) -> list[T]:
-    """Records without repetitions, in order.
-
-    >>> unique([3, 1, 3])
-    [3, 1]
-    """
-    return list(dict.fromkeys(records))
-
-
-def with_output(config: RunConfig, output: str) -> RunConfig:
-    """The same run in another folder."""
-    return replace(config, output=output)
+def _check_components(config: RunConfig) -> None:
+    for group, part in (
+        ("datasets", config.dataset),
+        ("policies", config.policy),
+        ("policies", config.completer),
+        ("executors", config.executor),
+    ):
+        if part is not None:
+            registry.check_options(group, part.name, part.options)  # type: ignore[arg-type]
