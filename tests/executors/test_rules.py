@@ -228,3 +228,9 @@ def test_recursion_limits_do_not_depend_on_earlier_suites(judge: Judge) -> None:
         assert judge(deep, check("assert candidate(2000) == 2000")).passed
         assert judge(deep, unittests(of_tests)).passed
         assert judge(deep, raising).passed
+
+
+def test_one_time_limit_is_enough_where_nothing_is_compared(judge: Judge) -> None:
+    cases = tuple((str(i), None) for i in range(20))
+    verdict = judge("def f(x):\n    while 1: pass", functional(*cases, seconds=0.2), stop=False)
+    assert [r.status for r in verdict.results] == [Status.TIME_LIMIT]

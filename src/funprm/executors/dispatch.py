@@ -25,7 +25,8 @@ _LITTLE = 0.8
 
 
 MOST_TIME_LIMITS = 3
-"""Cases over the time limit after which the others are left out, whatever was asked for."""
+"""Cases over the time limit after which the others are left out, whatever was asked for; one is
+enough where nothing is compared."""
 
 
 class _Pending:
@@ -71,7 +72,9 @@ class _Pending:
         if self.failed < 0:
             self.failed = index
         slow = sum(r.status is Status.TIME_LIMIT for r in self.results)
-        self.settled = self.suspect or self.job.stop_at_first_failure or slow >= MOST_TIME_LIMITS
+        cases = self.suite.suite.cases
+        most = 1 if cases and cases[index].output is None else MOST_TIME_LIMITS
+        self.settled = self.suspect or self.job.stop_at_first_failure or slow >= most
 
     def verdict(self) -> Verdict:
         """The verdict, all cases being known."""
