@@ -27,8 +27,8 @@ from funprm.prm.model import differentiable_attention
 Loss = Literal["bce", "mse"]
 Parameters = Mapping[str, Tensor]
 
-FD_STEP = 1e-3
-"""Length of the finite step along w: long enough for float32, short enough to be linear."""
+FD_STEP = {torch.float32: 1e-3, torch.float64: 1e-6}
+"""Length of the finite step along w: long enough for the precision, short enough to be linear."""
 
 CLIP_EPSILON = 1e-6
 """What torch's clipping adds to the norm."""
@@ -155,10 +155,10 @@ def tangent_jvp(model: nn.Module, theta: Parameters, w: Parameters, batch: Batch
 def tangent_fd(
     model: nn.Module, theta: Parameters, w: Parameters, batch: Batch, logits: Tensor
 ) -> Tensor:
-    """J_z(theta) w by one forward pass at theta + e w, e = `FD_STEP` / |w|, [R]; any kernel.
+    """J_z(theta) w by one forward pass at theta + e w, |e w| = `FD_STEP`, [R]; any kernel.
 
     Args:
-        model: the reward model, in float32 or better.
+        model: the reward model, in float32 or float64.
         theta: parameters of the inner gradient.
         w: the direction; same names.
         batch: programs and rows.
@@ -167,7 +167,7 @@ def tangent_fd(
     norm = _inner(w, w) ** 0.5
     if norm == 0.0:
         return torch.zeros_like(logits)
-    step = FD_STEP / norm
+    step = FD_STEP[logits.dtype] / norm
     with torch.no_grad():
         moved = {n: theta[n] + step * w[n] for n in w}
         tangent: Tensor = (logits_at(model, moved, batch) - logits) / step
