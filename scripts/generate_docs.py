@@ -117,8 +117,8 @@ def readme() -> str:
     """The README with its file list up to date."""
     text = (ROOT / "README.md").read_text()
     return re.sub(
-        r"(<!-- files -->\n).*?(\n<!-- /files -->)",
-        lambda match: match[1] + file_list() + match[2],
+        r"(<!-- files -->\n).*?(<!-- /files -->)",
+        lambda match: f"{match[1]}{file_list()}\n{match[2]}",
         text,
         flags=re.DOTALL,
     )
