@@ -114,7 +114,7 @@ def test_what_is_no_score_is_refused(name: str, bad: Sequence[float]) -> None:
 def test_an_unknown_aggregator_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"'prodcut': did you mean 'product'\?"):
         aggregator("prodcut")
-    with pytest.raises(ConfigError, match="known are mean, last, min, product, log_odds"):
+    with pytest.raises(ConfigError, match="known are: last, log_odds, mean, min, product"):
         aggregator("zzz")
 
 

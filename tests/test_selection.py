@@ -196,7 +196,7 @@ def test_sampled_subsets_are_near_the_truth_and_repeat() -> None:
         ("public_tests+oracel", "did you mean 'oracle'"),
         ("score:", "names no model"),
         ("score:prm:maen", "did you mean 'mean'"),
-        ("zzz", "known are random, oracle"),
+        ("zzz", "known are: likelihood, majority"),
     ],
 )
 def test_unknown_selectors_are_named(name: str, message: str) -> None:

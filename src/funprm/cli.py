@@ -30,11 +30,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="funprm",
         description="Process reward models for code: every function is a step.",
-        epilog="Exit status: 0 done, 2 wrong input or a refused environment, 130 interrupted.",
+        epilog="Exit status: 0 done, 2 wrong input or a refused environment, 130 interrupted; "
+        "`solve` also 1 and 3, see there.",
     )
     parser.add_argument("--version", action="version", version=f"funprm {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_run_verbs(verbs)
+    _add_solve(verbs)
     _add_tools(verbs)
     return parser
 
@@ -67,6 +69,40 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="any other setting, such as generate.n=4; can be repeated",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def _add_solve(verbs: Any) -> None:  # noqa: ANN401
+    solve = verbs.add_parser(
+        "solve",
+        help="write N programs for one problem and print the best one",
+        description="Samples N programs for a problem, runs them on the tests in isolation, and "
+        "prints the one that passes the tests and that the reward model scores best.",
+        epilog="Exit status: 0 the printed program passes all tests, or there are none; 1 it "
+        "passes only some, or none; 3 no answer holds a program, nothing is printed.",
+    )
+    solve.add_argument("statement", help="file with the problem's text; - reads standard input")
+    solve.add_argument(
+        "--tests", metavar="FILE", help="tests as in docs/data.md, JSON lines or list"
+    )
+    solve.add_argument(
+        "--example", nargs=2, action="append", default=[], metavar=("INPUT", "OUTPUT"),
+        help="a test; JSON with --entry-point (INPUT: the list of arguments); can be repeated",
+    )  # fmt: skip
+    solve.add_argument("--entry-point", metavar="NAME", help="function or method to be written; "
+                       "without it programs read standard input")  # fmt: skip
+    solve.add_argument("--starter", metavar="FILE", help="code that the program begins with")
+    solve.add_argument("-n", type=int, help="programs to sample (default 8)")
+    solve.add_argument("--prm", default="", metavar="FOLDER", help="a trained reward model")
+    solve.add_argument("--config", type=Path, help="a run's TOML file: policy, executor, seed, ...")
+    solve.add_argument("--seed", type=int, help="in place of the file's")
+    solve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                       help="a setting, such as policy.model=NAME; can be repeated")  # fmt: skip
+    solve.add_argument(
+        "--output", metavar="FOLDER", help="keep all answers; the same command goes on"
+    )
+    solve.add_argument("--scores", action="store_true", help="list all candidates on stderr")
+    solve.add_argument("--json", action="store_true", help="print everything as JSON")
+    solve.set_defaults(call=_solve)
 
 
 def _add_tools(verbs: Any) -> None:  # noqa: ANN401
@@ -132,6 +168,54 @@ def _config(arguments: argparse.Namespace) -> Any:  # noqa: ANN401
     return load_config(arguments.config, {**given, **dict(map(parse_override, arguments.set))})
 
 
+def _solve(arguments: argparse.Namespace) -> int:
+    from tempfile import TemporaryDirectory
+
+    from funprm.config import parse_override
+    from funprm.console import progress_for
+    from funprm.pipeline.solving import solve, solve_config
+
+    problem = _problem(arguments)
+    given = {"seed": arguments.seed, "generate.n": arguments.n}
+    given = {key: value for key, value in given.items() if value is not None}
+    given |= dict(map(parse_override, arguments.set))
+    with TemporaryDirectory(prefix="funprm-") as scratch, closing(progress_for()) as progress:
+        output = arguments.output or scratch
+        config = solve_config(arguments.config, output, problem, given)
+        try:
+            solution = solve(config, problem, progress, arguments.prm)
+        except KeyboardInterrupt:
+            kept = "run the same command again to go on"
+            lost = "give --output FOLDER to keep answers"
+            raise KeyboardInterrupt(kept if arguments.output else lost) from None
+    if arguments.scores:
+        sys.stderr.write(solution.table() + "\n")
+    sys.stderr.write(f"funprm: {solution.summary}\n")
+    if arguments.json:
+        _write(solution.json())
+    elif solution.code:
+        _write(solution.code.rstrip("\n"))
+    return {"passes": 0, "untested": 0, "fails": 1, "none": 3}[solution.found]
+
+
+def _problem(arguments: argparse.Namespace) -> Any:  # noqa: ANN401
+    from funprm.datasets.statement import example, problem_of, read_tests
+
+    where = arguments.tests or "--example"
+    fields: dict[str, Any] = {}
+    if arguments.tests:
+        fields = read_tests(_read_text(arguments.tests).encode(), where)
+    if arguments.entry_point:
+        fields["entry_point"] = arguments.entry_point
+    if arguments.starter:
+        fields["starter_code"] = _read_text(arguments.starter)
+    values = bool(fields.get("entry_point"))
+    typed = [example(texts, values=values) for texts in arguments.example]
+    if typed:
+        fields["tests"] = [*fields.get("tests", []), *typed]
+    return problem_of(_read_text(arguments.statement), fields, where)
+
+
 def _print_summary(summary: Any, as_json: bool) -> None:  # noqa: ANN401
     _write(summary.json() if as_json else summary.text())
 
@@ -155,7 +239,7 @@ def _read_text(name: str) -> str:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         return data.decode()
     except OSError as error:
-        raise InputError(f"cannot read {name}: {error.strerror}; give a program's path or -") from (
+        raise InputError(f"cannot read {name}: {error.strerror}; give a file's path or -") from (
             error
         )
     except UnicodeDecodeError as error:
@@ -212,12 +296,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done, 2 wrong input or refused environment, 130 interrupted.
+        0 done, 2 wrong input or refused environment, 130 interrupted; of `solve` also 1, 3.
     """
     arguments = build_parser().parse_args(argv)
-    call: Callable[[argparse.Namespace], None] = arguments.call
+    call: Callable[[argparse.Namespace], int | None] = arguments.call
+    status: int | None = 0
     try:
-        call(arguments)
+        status = call(arguments)
         sys.stdout.flush()
     except FunprmError as error:
         sys.stderr.write(f"funprm: {' '.join(str(error).split())}\n")
@@ -228,12 +313,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             "pip install 'funprm[train,serve,report]'\n"
         )
         return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("funprm: interrupted; run the same command again to go on\n")
+    except KeyboardInterrupt as interruption:
+        hint = str(interruption) or "run the same command again to go on"
+        sys.stderr.write(f"funprm: interrupted; {hint}\n")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return status or 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -142,21 +143,33 @@ class RunConfig:
     select: SelectConfig = field(default_factory=SelectConfig)
 
 
-def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> RunConfig:
+def load_config(
+    path: Path | None,
+    overrides: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> RunConfig:
     """Read a run's TOML file.
 
     `[train]` holds defaults for every table of `[models]`; their seed is the run's by default.
 
     Args:
-        path: the file.
+        path: the file; None: the defaults alone.
         overrides: values that replace the file's, by dotted key (`seed`, `policy.model`).
+        defaults: tables that the file may leave out.
 
     Raises:
         InputError: no such file.
         ConfigError: not TOML, an unknown key (names the nearest), or a value of the wrong type.
     """
+    tree = {**deepcopy(dict(defaults or {})), **(_read_toml(path) if path else {})}
+    for key, value in (overrides or {}).items():
+        _replace(tree, key, value)
+    return parse_config(tree, where=str(path or "settings"))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        tree = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except FileNotFoundError as error:
         raise InputError(
             f"no configuration file at {path}: give the path of a TOML file"
@@ -165,9 +178,6 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> RunCo
         raise InputError(f"cannot read {path}: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-    for key, value in (overrides or {}).items():
-        _replace(tree, key, value)
-    return parse_config(tree, where=str(path))
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -206,7 +216,8 @@ def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunCo
     for part in ("dataset", "policy", "completer", "executor"):
         if isinstance(tree.get(part), dict):
             options = dict(tree[part])
-            tree[part] = {"name": options.pop("name", ""), "options": options}
+            name = options.pop("name", "local" if part == "executor" else "")
+            tree[part] = {"name": name, "options": options}
     _check_keys(tree, RunConfig, where, "")
     try:
         return msgspec.convert(tree, RunConfig)

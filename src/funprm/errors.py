@@ -58,12 +58,15 @@ class TrainingError(FunprmError):
     """Training cannot go on."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, or all of them.
+def nearest(name: str, known: Iterable[str], most: int = 50) -> str:
+    """The end of an error message: the nearest known name, or all of them (at most so many).
 
     >>> nearest("temprature", ["temperature", "top_p"])
     "did you mean 'temperature'?"
     """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(names)}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"known are: {', '.join(names[:most])}{more}"

@@ -4,13 +4,12 @@ A prefix's evidence is k passing completions out of n judged ones. Sampling nois
 zero; what training needs is an estimate that stays inside (0, 1) and how far to trust it.
 """
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from funprm.errors import ConfigError, DataError
+from funprm.errors import ConfigError, DataError, nearest
 
 Aggregator = Callable[[Sequence[float]], float]
 """Step scores in [0, 1] of one program (at least one) to one number; greater is better.
@@ -134,9 +133,7 @@ def aggregator(name: str) -> Aggregator:
     """
     if name in AGGREGATORS:
         return AGGREGATORS[name]
-    near = difflib.get_close_matches(name, AGGREGATORS, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ConfigError(f"unknown aggregator {name!r}: {hint}known are {', '.join(AGGREGATORS)}")
+    raise ConfigError(f"unknown aggregator {name!r}: {nearest(name, AGGREGATORS)}")
 
 
 def _checked(scores: Sequence[float]) -> Sequence[float]:

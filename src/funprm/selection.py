@@ -4,9 +4,8 @@ A selector is a pure function of the candidates and a random generator. Equal ca
 apart at random, never by position, so a selector knows nothing of the order of sampling.
 """
 
-import difflib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from random import Random
@@ -14,7 +13,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from funprm.errors import ConfigError, DataError
+from funprm.errors import ConfigError, DataError, nearest
 
 Value = Callable[["Candidate"], float | None]
 """A candidate's own worth, greater is better; None where the needed information is missing."""
@@ -123,8 +122,7 @@ def parse_selector(
     if base not in _VALUES:
         known = [*_VALUES, "score:MODEL", "score:MODEL:AGGREGATOR"]
         raise ConfigError(
-            f"unknown selector {name!r}: {_nearest(base, known)}known are {', '.join(known)}, "
-            f"each also as {PUBLIC}+NAME"
+            f"unknown selector {name!r}: {nearest(base, known)} (each also as {PUBLIC}+NAME)"
         )
     return Selector(name, _VALUES[base], filtered)
 
@@ -264,11 +262,6 @@ def _ranked_last(values: Sequence[float | None]) -> NDArray[np.float64]:
     return np.where(np.isnan(filled), -np.inf, np.maximum(filled, np.finfo(np.float64).min))
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]!r}? " if near else ""
-
-
 def _score_value(base: str, aggregators: Mapping[str, Aggregator], default: str) -> Value:
     model, colon, how = base.removeprefix("score:").rpartition(":")
     if not colon:
@@ -276,8 +269,7 @@ def _score_value(base: str, aggregators: Mapping[str, Aggregator], default: str)
     if not model:
         raise ConfigError(f"selector {base!r} names no model: expected score:MODEL")
     if how not in aggregators:
-        hint, known = _nearest(how, aggregators), ", ".join(aggregators)
-        raise ConfigError(f"unknown aggregator {how!r} in {base!r}: {hint}known are {known}")
+        raise ConfigError(f"unknown aggregator {how!r} in {base!r}: {nearest(how, aggregators)}")
     aggregate = aggregators[how]
 
     def value(candidate: Candidate) -> float | None:

@@ -66,35 +66,46 @@ class JsonlDataset:
         source = "expected problems as JSON lines, one object per line"
         for file in data_files(self.path, ["*.jsonl*"], source):
             for where, raw in read_rows(file, msgspec.Raw):
-                yield self._problem(_row(raw, where), where)
+                yield _problem(_row(raw, where), self.split, where)
                 count += 1
         require_some(count, f"in {self.path!r}")
 
-    def _problem(self, row: _Row, where: str) -> Problem:
-        where = f"{where}: problem {row.id!r}"
-        kind = _kind(row, where)
-        has_code = kind in ("check", "unittest")
-        cases = [_case(row, test, where) for test in row.tests]
-        public = [c for c, t in zip(cases, row.tests, strict=True) if t.public or has_code]
-        probes = [Case(input=_input(row, value, where)) for value in row.probes]
-        hidden = _suite(row, kind, [] if has_code else cases)
-        asked: SuiteKind = "functional" if row.entry_point else "stdin"
-        return with_key(
-            Problem(
-                key="",
-                problem_id=row.id,
-                statement=row.statement,
-                starter_code=row.starter_code,
-                hidden=replace(hidden, code=row.check or row.unittest),
-                public=_suite(row, asked, public) if public else None,
-                probe=_suite(row, asked, probes) if probes else None,
-                difficulty=row.difficulty,
-                split=row.split or assign(row.id, self.split),
-                reference=row.reference,
-                date=row.date,
-                platform=row.platform,
-            )
+
+def read_problem(text: bytes, where: str) -> Problem:
+    """The problem that the text of one JSON object describes; a test problem by default.
+
+    Args:
+        text: a line of a file in this package's own format.
+        where: what it is, for error messages, which are as in `JsonlDataset.load`.
+    """
+    return _problem(_row(msgspec.Raw(text), where), "test", where)
+
+
+def _problem(row: _Row, split: Split | Fractions, where: str) -> Problem:
+    where = f"{where}: problem {row.id!r}"
+    kind = _kind(row, where)
+    has_code = kind in ("check", "unittest")
+    cases = [_case(row, test, where) for test in row.tests]
+    public = [c for c, t in zip(cases, row.tests, strict=True) if t.public or has_code]
+    probes = [Case(input=_input(row, value, where)) for value in row.probes]
+    hidden = _suite(row, kind, [] if has_code else cases)
+    asked: SuiteKind = "functional" if row.entry_point else "stdin"
+    return with_key(
+        Problem(
+            key="",
+            problem_id=row.id,
+            statement=row.statement,
+            starter_code=row.starter_code,
+            hidden=replace(hidden, code=row.check or row.unittest),
+            public=_suite(row, asked, public) if public else None,
+            probe=_suite(row, asked, probes) if probes else None,
+            difficulty=row.difficulty,
+            split=row.split or assign(row.id, split),
+            reference=row.reference,
+            date=row.date,
+            platform=row.platform,
         )
+    )
 
 
 def _row(raw: msgspec.Raw, where: str) -> _Row:

@@ -60,11 +60,12 @@ class Docket:
     def _wanted(self) -> Iterator[tuple[Suite, str, bool]]:
         for generation in self.run.generations.values():
             problem = self.run.problems[generation.problem_id]
-            yield problem.hidden, generation.code, True
-            if problem.split == "test":
+            if problem.split == "test":  # first: a hidden suite that is the same adds nothing
                 for suite in (problem.public, problem.probe):
                     if suite is not None:
                         yield suite, generation.code, False
+            if problem.hidden.cases or problem.hidden.code:
+                yield problem.hidden, generation.code, True
         for rollout in self.run.rollouts.values():
             if rollout.kept:
                 yield self.run.problems[rollout.problem_id].hidden, rollout.code, True
@@ -73,6 +74,11 @@ class Docket:
 @stage("execute", after="rollout")
 def execute(run: Run) -> Outcome:
     """Judge every distinct program into `verdicts.jsonl`."""
+    return judge_programs(run)
+
+
+def judge_programs(run: Run) -> Outcome:
+    """Judge all programs of a run that have no verdict yet."""
     wanted = list(Docket(run).jobs())
     with run.file("verdicts", Verdict) as file:
         stored = {verdict.key: verdict.status for verdict in file}

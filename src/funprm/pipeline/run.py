@@ -13,7 +13,7 @@ import msgspec
 from funprm import __version__, registry
 from funprm.config import ComponentConfig, RunConfig
 from funprm.errors import StoreError
-from funprm.interfaces import Executor, Policy, Progress
+from funprm.interfaces import Dataset, Executor, Policy, Progress
 from funprm.records import (
     Generation,
     Json,
@@ -114,14 +114,19 @@ class Run:
     Args:
         config: all settings; component names and options are checked here.
         progress: where stages show how far they are.
+        dataset: problems that are in memory; `config.dataset` then only tells them from others.
     """
 
-    def __init__(self, config: RunConfig, progress: Progress) -> None:
+    def __init__(
+        self, config: RunConfig, progress: Progress, dataset: Dataset | None = None
+    ) -> None:
         folder = Path(config.output)
         if not (folder / "manifest.json").exists():  # else checked when it was made
-            _check_components(config)
+            _check_components(config, with_dataset=dataset is None)
         self.config = config
         self.progress = progress
+        if dataset is not None:
+            self.dataset = dataset
         self.folder = RunFolder(folder, settings_of(config))
 
     def __enter__(self) -> Self:
@@ -136,6 +141,12 @@ class Run:
         if "executor" in self.__dict__:
             self.executor.close()
         self.folder.close()
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Where problems come from."""
+        dataset: Dataset = self._build("datasets", self.config.dataset)
+        return dataset
 
     @cached_property
     def policy(self) -> Policy:
@@ -237,9 +248,9 @@ class Run:
         return registry.build(group, part.name, part.options)
 
 
-def _check_components(config: RunConfig) -> None:
+def _check_components(config: RunConfig, *, with_dataset: bool) -> None:
     for group, part in (
-        ("datasets", config.dataset),
+        ("datasets", config.dataset if with_dataset else None),
         ("policies", config.policy),
         ("policies", config.completer),
         ("executors", config.executor),

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from funprm import registry
 from funprm.errors import DataError, PolicyError
 from funprm.interfaces import Policy, Request, Sample
 from funprm.pipeline.run import Outcome, Run, stage
@@ -23,7 +22,7 @@ def load(run: Run) -> Outcome:
     problems: dict[str, Problem] = {}
     with run.file("problems", Problem) as file:
         stored = {problem.problem_id for problem in file}
-        for problem in registry.build("datasets", part.name, part.options).load():
+        for problem in run.dataset.load():
             if problem.problem_id in problems:
                 raise DataError(
                     f"data set {part.name!r} has two problems with the id "

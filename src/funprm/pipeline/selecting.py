@@ -24,7 +24,7 @@ def select(run: Run) -> Outcome:
         stored = {item.key for item in file}
         for selector in chosen:
             for problem_id, candidates in table.items():
-                item = _choice(run, selector, problem_id, candidates)
+                item = choice(run, selector, problem_id, candidates)
                 made[selector.name] = made.get(selector.name, 0) + (item.passed or 0)
                 if item.key not in stored:
                     file.append(item)
@@ -39,9 +39,10 @@ def choice_key(run: Run, selector: str, candidates: Sequence[Candidate]) -> str:
     return key_of("selection", 1, selector, known, run.config.select.aggregator, run.config.seed)
 
 
-def _choice(
+def choice(
     run: Run, selector: Selector, problem_id: str, candidates: Sequence[Candidate]
 ) -> Selection:
+    """A selector's choice for one problem; ties are broken by the run's seed."""
     key = choice_key(run, selector.name, candidates)
     best = candidates[selector(candidates, Random(key))]
     return Selection(

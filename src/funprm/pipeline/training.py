@@ -53,7 +53,7 @@ def score(run: Run) -> Outcome:
             from funprm.prm.scorer import PrmScorer
 
             scorer = PrmScorer(model_folder(run, name) / "model")
-            file.append(*_scores(run, name, scorer, generations, stored))
+            file.append(*scores_of(run, name, scorer, generations, stored))
     run.forget("scores")
     unfit = sum(not item.scores for item in run.scores.values())
     return Outcome(
@@ -62,10 +62,10 @@ def score(run: Run) -> Outcome:
     )
 
 
-def _scores(
+def scores_of(
     run: Run, model: str, scorer: Scorer, generations: list[Generation], stored: set[str]
 ) -> Iterable[Score]:
-    """Scores of generations; equal programs of a problem are scored once."""
+    """Scores of generations that are not stored yet; equal programs are scored once."""
     identity = dict(scorer.identity())
     keys = {g.key: key_of("score", 1, identity, g.key) for g in generations}
     wanted = [g for g in generations if keys[g.key] not in stored]

@@ -1,9 +1,8 @@
 """What a server's refusal means for the user, in one line."""
 
-import difflib
 import os
 
-from funprm.errors import PolicyError
+from funprm.errors import PolicyError, nearest
 from funprm.policies.openai_transport import RejectedError, Transport
 
 _MODELS_SHOWN = 8
@@ -55,7 +54,4 @@ def _unknown(offered: list[str], base_url: str, model: str, error: RejectedError
             f"{base_url} knows no such model or address ({error}): check model={model!r} and "
             "base_url, which must be the address below which /chat/completions lies"
         )
-    near = difflib.get_close_matches(model, offered, n=_MODELS_SHOWN, cutoff=0.3)
-    shown = (near + [name for name in sorted(offered) if name not in near])[:_MODELS_SHOWN]
-    more = f" and {len(offered) - len(shown)} more" if len(offered) > len(shown) else ""
-    return f"{base_url} offers no model {model!r}; it offers {', '.join(shown)}{more}"
+    return f"{base_url} offers no model {model!r}: {nearest(model, offered, _MODELS_SHOWN)}"

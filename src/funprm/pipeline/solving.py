@@ -1,0 +1,290 @@
+"""One problem, N programs, one answer: what `funprm solve` does.
+
+It is a run of one problem that is in memory: the same stages, records and keys, so that answers
+are stored the moment they arrive and the same command goes on where one was interrupted.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from funprm.config import RunConfig, load_config
+from funprm.datasets.source import parsed
+from funprm.errors import DataError, ExecutorError
+from funprm.interfaces import Progress
+from funprm.pipeline.judging import Docket, judge_programs
+from funprm.pipeline.run import Outcome, Run, stage
+from funprm.pipeline.sampling import generate, load, segment
+from funprm.pipeline.selecting import candidates_of, choice
+from funprm.pipeline.training import scores_of
+from funprm.records import Problem, Score, Selection, key_of
+from funprm.rewards import AGGREGATORS, aggregator
+from funprm.selection import PUBLIC, Candidate, Selector, parse_selector
+
+_DEFAULTS: Mapping[str, Any] = {"policy": {"name": "huggingface"}}
+_HOW = {
+    "score": "by the reward model",
+    "majority": "by majority of outputs",
+    "self_certainty": "by self-certainty",
+    "likelihood": "by likelihood",
+    "random": "at random",
+}
+
+Found = Literal["passes", "untested", "fails", "none"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """A candidate program with all that is known of it."""
+
+    index: int
+    """Number of the sample, from 0."""
+    chosen: bool
+    code: str
+    finish: str
+    """How the answer ended, as in `records.Generation`."""
+    tests: float | None
+    """Share of the tests passed, in [0, 1]; None: there are none."""
+    score: float | None
+    """Aggregated step scores; None: no reward model, or the program did not fit."""
+    functions: tuple[tuple[str, float | None], ...]
+    """Name and score in [0, 1] of each step."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solution:
+    """The selected program, and what it was selected from."""
+
+    found: Found
+    """Whether it passes all tests, there are no tests, it fails some, or there is no program."""
+    code: str
+    selector: str
+    """As in docs/method.md; empty where there is no program."""
+    summary: str
+    """One line for people."""
+    candidates: tuple[Judged, ...]
+    """The chosen one, then the others from best to worst."""
+
+    def json(self) -> str:
+        """Everything, as one JSON object."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode()
+
+    def table(self) -> str:
+        """One line per candidate with its tests, its score and its functions' scores."""
+        rows = ["      tests  score  functions"]
+        rows += [_row(candidate) for candidate in self.candidates]
+        return "\n".join(rows)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A data set of one problem."""
+
+    problem: Problem
+
+    def load(self) -> Iterator[Problem]:
+        yield self.problem
+
+
+def solve_config(
+    path: Path | None, output: str, problem: Problem, overrides: Mapping[str, Any]
+) -> RunConfig:
+    """The settings of a run that solves one problem.
+
+    Of the file count policy, executor, `generate`, `rollout.max_steps`, `select.aggregator` and
+    seed; without one the policy is the shipped tiny model.
+
+    Raises:
+        InputError: the file is missing, or a setting is wrong (ConfigError).
+    """
+    given = {
+        "output": output,
+        "title": "funprm solve",
+        "dataset": {"name": "statement", "problem": problem.key},
+        "rollout.k": 0,
+        "models": {},
+    }
+    config = load_config(path, {**overrides, **given}, _DEFAULTS)
+    if config.generate.n < 1:
+        raise DataError(f"generate.n is {config.generate.n}: expected at least one program")
+    aggregator(config.select.aggregator)
+    return config
+
+
+def solve(config: RunConfig, problem: Problem, progress: Progress, prm: str = "") -> Solution:
+    """Sample programs for a problem, judge and score them, and select one.
+
+    Args:
+        config: as `solve_config` makes it.
+        problem: what is to be solved; its public suite filters the programs.
+        progress: where stages show how far they are.
+        prm: folder of a trained reward model; empty: none.
+
+    Raises:
+        ModelError: the folder holds no reward model; found before anything is sampled.
+        PolicyError: some programs could not be had; what was answered is stored.
+        ExecutorError: the tests could not be run.
+    """
+    model = _Prm(prm) if prm else None
+    with Run(config, progress, _Given(problem)) as run:
+        for work in (load, generate, segment):
+            work(run)
+        if problem.public or problem.probe:
+            _execute(run)
+        if model:
+            _score(run, model)
+        return _solution(run, problem, model)
+
+
+class _Prm:
+    """A reward model, opened before anything is paid for."""
+
+    def __init__(self, folder: str) -> None:
+        from funprm.prm.model import read_settings
+        from funprm.prm.scorer import PrmScorer
+
+        self.scorer = PrmScorer(folder)
+        self.name = f"prm-{key_of(dict(self.scorer.identity()))[:8]}"
+        """Of its scores: an output folder may see several models."""
+        self.reads_last = read_settings(Path(folder)).get("mode") == "orm"
+
+
+@stage("execute", after="segment")
+def _execute(run: Run) -> Outcome:
+    return judge_programs(run)
+
+
+def _score(run: Run, model: _Prm) -> None:
+    run.progress.start("score", len(run.generations))
+    with run.file("scores", Score) as file:
+        stored = {item.key for item in file}
+        generations = list(run.generations.values())
+        file.append(*scores_of(run, model.name, model.scorer, generations, stored))
+    run.forget("scores")
+    run.progress.finish(f"{len(generations)} programs scored")
+
+
+def _solution(run: Run, problem: Problem, model: _Prm | None) -> Solution:
+    everyone = candidates_of(run)[problem.problem_id]
+    usable = [c for c in everyone if parsed(c.code).body]
+    if not usable:
+        summary = f"none of {len(everyone)} answers holds a program"
+        listed = _ranked(run, everyone, None, model)
+        return Solution(found="none", code="", selector="", summary=summary, candidates=listed)
+    _require_verdicts(run, problem, usable)
+    best = f"score:{model.name}" if model else _best_without_model(usable)
+    name = f"{PUBLIC}+{best}" if problem.public else best
+    selector = parse_selector(name, AGGREGATORS, default=_aggregator(run, model))
+    with run.file("selections", Selection) as file:
+        item = choice(run, selector, problem.problem_id, usable)
+        file.append(item)
+    chosen = next(c for c in usable if c.generation == item.generation)
+    return Solution(
+        found=_found(chosen, problem),
+        code=chosen.code,
+        selector=name,
+        summary=_summary(problem, everyone, chosen, selector, usable),
+        candidates=_ranked(run, everyone, chosen, model),
+    )
+
+
+def _require_verdicts(run: Run, problem: Problem, usable: Sequence[Candidate]) -> None:
+    """Refuse to call programs untested where the judge failed."""
+    if problem.public is None or any(c.public_passed is not None for c in usable):
+        return
+    verdict = Docket(run).verdict(problem.public, usable[0].code)
+    detail = verdict.detail if verdict else "no verdict"
+    raise ExecutorError(f"the programs could not be judged by the tests: {detail}")
+
+
+def _aggregator(run: Run, model: _Prm | None) -> str:
+    return "last" if model and model.reads_last else run.config.select.aggregator
+
+
+def _best_without_model(candidates: Sequence[Candidate]) -> str:
+    """The best selector that there is information for."""
+    if any(any(c.outputs or ()) for c in candidates):
+        return "majority"
+    if any(c.self_certainty is not None for c in candidates):
+        return "self_certainty"
+    return "likelihood" if any(c.logprob is not None for c in candidates) else "random"
+
+
+def _found(chosen: Candidate, problem: Problem) -> Found:
+    if problem.public is None:
+        return "untested"
+    return "passes" if chosen.public_passed == 1 else "fails"
+
+
+def _summary(
+    problem: Problem,
+    everyone: Sequence[Candidate],
+    chosen: Candidate,
+    selector: Selector,
+    usable: Sequence[Candidate],
+) -> str:
+    """How the program was chosen, and what is known of it."""
+    base = selector.name.removeprefix(f"{PUBLIC}+")
+    informed = selector.informed(usable)
+    how = _HOW[base.partition(":")[0] if informed else "random"]
+    missing = "" if base.startswith("score:") else "no reward model given (--prm FOLDER); "
+    if problem.public is None:
+        return f"{missing}chosen {how} from {len(everyone)} programs; no tests given"
+    total = len(problem.public.cases) or 1
+    tests = "the test" if total == 1 else f"all {total} tests"
+    good = sum(c.public_passed == 1 for c in usable)
+    if good:
+        return (
+            f"{missing}chosen {how} from the {good} of {len(everyone)} programs that pass {tests}"
+        )
+    share = round((chosen.public_passed or 0) * total)
+    return (
+        f"{missing}none of {len(everyone)} programs passes {tests}; "
+        f"chosen {how} from those that pass most ({share} of {total})"
+    )
+
+
+def _ranked(
+    run: Run, everyone: Sequence[Candidate], chosen: Candidate | None, model: _Prm | None
+) -> tuple[Judged, ...]:
+    found = [_judged(run, c, c is chosen, model) for c in everyone]
+    return tuple(
+        sorted(found, key=lambda j: (not j.chosen, -(j.tests or 0), -_or_least(j.score), j.index))
+    )
+
+
+def _or_least(score: float | None) -> float:
+    return -float("inf") if score is None else score
+
+
+def _judged(run: Run, candidate: Candidate, chosen: bool, model: _Prm | None) -> Judged:
+    scores = candidate.scores.get(model.name, ()) if model else ()
+    names = run.steps[candidate.generation].names
+    known: Sequence[float | None] = scores or [None] * len(names)
+    return Judged(
+        index=candidate.index,
+        chosen=chosen,
+        code=candidate.code,
+        finish=run.generations[candidate.generation].finish,
+        tests=candidate.public_passed,
+        score=aggregator(_aggregator(run, model))(scores) if scores else None,
+        functions=tuple(zip(names, known, strict=True)),
+    )
+
+
+def _row(candidate: Judged) -> str:
+    tests = "-" if candidate.tests is None else f"{candidate.tests:.0%}"
+    score = "-" if candidate.score is None else f"{candidate.score:.2f}"
+    functions = "  ".join(
+        f"{name or '(no function)'}{'' if value is None else f' {value:.2f}'}"
+        for name, value in candidate.functions
+    )
+    mark = "*" if candidate.chosen else " "
+    note = "" if candidate.finish == "stop" else f"  [{_FINISH[candidate.finish]}]"
+    return f"{mark} {candidate.index:>2} {tests:>6} {score:>6}  {functions}{note}"
+
+
+_FINISH = {"length": "cut off", "empty": "no program", "refused": "refused"}
