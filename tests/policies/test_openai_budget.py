@@ -46,7 +46,7 @@ def test_the_budget_holds_over_calls_of_sample() -> None:
 
 
 def test_a_wide_budget_lets_calls_run_together() -> None:
-    with serve(Script(seconds=0.02)) as server:
+    with serve(Script(seconds=0.1)) as server:
         tested = policy(server.url, budget_tokens=1_000_000, concurrency=8)
         assert len(list(tested.sample(requests(32)))) == 32
     assert server.most_at_once == 8

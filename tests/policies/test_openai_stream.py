@@ -1,11 +1,10 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
 
 import pytest
 
-from funprm.policies.openai_stream import Stream
+from funprm.policies.openai_stream import Emit, Stream
 
 
 def alive() -> bool:
@@ -13,7 +12,7 @@ def alive() -> bool:
 
 
 def test_items_come_before_the_error() -> None:
-    async def produce(emit: Callable[[int], None]) -> None:
+    async def produce(emit: Emit[int]) -> None:
         emit(1)
         emit(2)
         raise ValueError("three")
@@ -28,7 +27,7 @@ def test_items_come_before_the_error() -> None:
 def test_closing_cancels_the_task() -> None:
     ended: list[str] = []
 
-    async def produce(emit: Callable[[int], None]) -> None:
+    async def produce(emit: Emit[int]) -> None:
         emit(1)
         emit(2)
         try:
@@ -46,7 +45,7 @@ def test_closing_cancels_the_task() -> None:
 
 
 def test_an_unused_stream_starts_nothing() -> None:
-    async def produce(emit: Callable[[int], None]) -> None:
+    async def produce(emit: Emit[int]) -> None:
         raise AssertionError
 
     iter(Stream(produce)).close()  # type: ignore[attr-defined]
@@ -54,7 +53,7 @@ def test_an_unused_stream_starts_nothing() -> None:
 
 
 def test_ctrl_c_while_waiting_still_yields_what_arrived() -> None:
-    async def produce(emit: Callable[[int], None]) -> None:
+    async def produce(emit: Emit[int]) -> None:
         emit(1)
         await asyncio.sleep(0.05)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

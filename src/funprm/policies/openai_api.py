@@ -7,7 +7,7 @@ is written in `openai_transport`.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, Literal, get_args
@@ -19,7 +19,7 @@ from funprm.interfaces import Request, Sample
 from funprm.policies.openai_calls import Dialect, Endpoint, Form, Service
 from funprm.policies.openai_continuation import INSTRUCTION, Way
 from funprm.policies.openai_session import Session
-from funprm.policies.openai_stream import Stream
+from funprm.policies.openai_stream import Emit, Stream
 from funprm.policies.openai_transport import Transport
 from funprm.policies.openai_usage import Budget, Prices, Statistics
 from funprm.prompts import prompt_identity
@@ -146,7 +146,7 @@ class OpenAIPolicy:
         finally:
             self._held |= {sample.key: sample for sample in stream.leftovers()}
 
-    async def _answer(self, requests: Sequence[Request], emit: Callable[[Sample], None]) -> None:
+    async def _answer(self, requests: Sequence[Request], emit: Emit[Sample]) -> None:
         statistics = self._service.statistics
         budget = Budget(statistics, tokens=self.budget_tokens, cost=self.budget_cost)
         async with Transport(

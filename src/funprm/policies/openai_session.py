@@ -1,7 +1,7 @@
 """One `sample` of the API policy: many calls in flight, answers as they arrive."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from funprm.errors import PolicyError
@@ -11,6 +11,7 @@ from funprm.policies.openai_calls import Service
 from funprm.policies.openai_continuation import Way
 from funprm.policies.openai_probe import find_way
 from funprm.policies.openai_rejections import concerns_content, explain
+from funprm.policies.openai_stream import Emit
 from funprm.policies.openai_transport import Answer, RejectedError, Transport, UnansweredError
 from funprm.policies.openai_usage import Budget
 
@@ -26,9 +27,9 @@ class Session:
         service: Service,
         transport: Transport,
         budget: Budget,
-        emit: Callable[[Sample], None],
+        emit: Emit[Sample],
     ) -> None:
-        """`emit` receives each answer at once."""
+        """`emit` receives each answer at once; the next call waits until it was taken."""
         self._service = service
         self._transport = transport
         self._budget = budget
@@ -79,46 +80,59 @@ class Session:
         self._transport.stop()
 
     async def _answer(self, group: Sequence[Request]) -> None:
+        """One call for a group, until its answers were taken.
+
+        So at most `concurrency` calls are unanswered or their answers not stored yet.
+        """
+        taken: list[asyncio.Future[None]] = []
         call = self._service.form.call(group, self._way)
         tokens = self._service.form.most_tokens(call)
         await self._budget.admit(len(group), sum(tokens), self._service.prices.cost(*tokens))
         try:
             if self._error is None:
-                self._receive(group, await self._service.ask(self._transport, call))
+                taken = self._receive(group, await self._service.ask(self._transport, call))
         except RejectedError as error:
-            await self._reject(group, error)
+            taken = await self._reject(group, error)
         except UnansweredError as error:
             self._fail(group, str(error))
         finally:
             await self._budget.release(len(group))
+        await asyncio.gather(*taken)
 
-    def _receive(self, group: Sequence[Request], answer: Answer) -> None:
+    def _receive(self, group: Sequence[Request], answer: Answer) -> "list[asyncio.Future[None]]":
         self._answered += 1
         replies = read_replies(answer.body, len(group))
-        for request, reply in zip(group, replies, strict=False):
-            prices = self._service.prices
+        prices = self._service.prices
+        taken = [
             self._deliver(read_sample(request, reply, self._way, answer.seconds, prices))
+            for request, reply in zip(group, replies, strict=False)
+        ]
         for request in group[len(replies) :]:
             self._service.dialect.several = False
             self._groups.put_nowait([request])
         if self._budget.limited and not has_usage(answer.body):
             url = self._transport.base_url
             self._stop(PolicyError(f"{url} reports no usage, so that no budget can be kept"))
+        return taken
 
-    def _deliver(self, sample: Sample) -> None:
+    def _deliver(self, sample: Sample) -> "asyncio.Future[None]":
         self._service.statistics.count(sample)
-        self._emit(sample)
+        return self._emit(sample)
 
-    async def _reject(self, group: Sequence[Request], error: RejectedError) -> None:
+    async def _reject(
+        self, group: Sequence[Request], error: RejectedError
+    ) -> "list[asyncio.Future[None]]":
         if concerns_content(error):
             self._answered += 1
-            for request in group:
-                kept = not request.prefix
-                self._deliver(Sample(key=request.key, code="", finish="refused", kept=kept))
-        elif policy_error := await explain(error, self._transport, self._service.form.model):
+            refused = (
+                Sample(key=r.key, code="", finish="refused", kept=not r.prefix) for r in group
+            )
+            return [self._deliver(sample) for sample in refused]
+        if policy_error := await explain(error, self._transport, self._service.form.model):
             self._stop(policy_error)
         else:
             self._fail(group, str(error))
+        return []
 
     def _fail(self, group: Sequence[Request], reason: str) -> None:
         """These requests stay unanswered; stop where most do."""

@@ -9,18 +9,24 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+Emit = Callable[[T], "asyncio.Future[None]"]
+"""Hands an item to the consumer; the future is done once the consumer asks for the next one."""
+
 
 class Stream(Generic[T]):
     """Runs `produce(emit)` on an event loop in a thread and iterates over what it emits.
+
+    A consumer that stores each item before it asks for the next one has stored an item once the
+    future that `emit` returned is done: a producer that waits for it bounds what a kill can lose.
 
     The task's exception is raised after everything that it emitted. When the iterator is closed
     or interrupted, the task is cancelled and the thread has ended before control returns. On
     Ctrl-C while waiting, what was emitted is still yielded before KeyboardInterrupt goes on.
     """
 
-    def __init__(self, produce: Callable[[Callable[[T], None]], Awaitable[None]]) -> None:
+    def __init__(self, produce: Callable[[Emit[T]], Awaitable[None]]) -> None:
         self._produce = produce
-        self._inbox: queue.SimpleQueue[tuple[T] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[T, asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -31,7 +37,7 @@ class Stream(Generic[T]):
         self._loop = asyncio.new_event_loop()
         self._thread.start()
         try:
-            yield from self._arrivals()
+            yield from self._arrivals(self._loop)
         except KeyboardInterrupt:
             self._cancel()
             yield from self.leftovers()
@@ -47,12 +53,17 @@ class Stream(Generic[T]):
             if (item := self._inbox.get_nowait()) is not None:
                 yield item[0]
 
-    def _arrivals(self) -> Iterator[T]:
-        while (item := self._inbox.get()) is not None:
-            yield item[0]
+    def _arrivals(self, loop: asyncio.AbstractEventLoop) -> Iterator[T]:
+        while (entry := self._inbox.get()) is not None:
+            item, taken = entry
+            yield item
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for it
+                loop.call_soon_threadsafe(_settle, taken)
 
-    def _emit(self, item: T) -> None:
-        self._inbox.put((item,))
+    def _emit(self, item: T) -> "asyncio.Future[None]":
+        taken = self._own_loop().create_future()
+        self._inbox.put((item, taken))
+        return taken
 
     def _cancel(self) -> None:
         self._cancelled = True
@@ -84,3 +95,8 @@ class Stream(Generic[T]):
         self._task = asyncio.current_task()
         if not self._cancelled:
             await self._produce(self._emit)
+
+
+def _settle(taken: "asyncio.Future[None]") -> None:
+    if not taken.done():
+        taken.set_result(None)
