@@ -25,7 +25,7 @@ from funprm.datasets.mini.corpus import pieces, solutions
 from funprm.executors.local import LocalExecutor
 from funprm.interfaces import Job, Request, Sample
 from funprm.policies.huggingface import HuggingFacePolicy
-from funprm.records import key_of
+from funprm.records import key_of, seed_of
 
 PROBLEM, SOLUTION, STEP, END, PAD = SPECIAL = (
     "<|problem|>",
@@ -286,7 +286,12 @@ def measure(folder: Path, problems: int, samples: int, seed: int) -> Measured:
     """Sample at temperature 1 and judge in isolation."""
     chosen = list(MiniDataset(train=0, meta=0, validation=0, test=problems).load())
     requests = [
-        Request(key=key_of(problem.key, index), problem=problem, index=index, seed=seed)
+        Request(
+            key=key_of(problem.key, index),
+            problem=problem,
+            index=index,
+            seed=seed_of(problem.key, index, seed),
+        )
         for problem in chosen
         for index in range(samples)
     ]

@@ -30,6 +30,8 @@ class Request:
     problem: Problem
     index: int
     seed: int
+    """Names the answer's random numbers, 31 bits: every policy that draws answers (in this process
+    or behind a server that knows seeds) draws them from problem, prefix and seed alone."""
     prefix: str = ""
     """Program text that the answer must begin with; empty for a fresh program."""
 

@@ -27,6 +27,15 @@ def key_of(*parts: Json) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def seed_of(*parts: Json) -> int:
+    """A stable seed of JSON-serialisable parts: 31 bits, which every server takes.
+
+    >>> 0 <= seed_of("generation", 0) < 2**31
+    True
+    """
+    return int(key_of("seed", *parts)[:8], 16) % 2**31
+
+
 SuiteKind = Literal["stdin", "functional", "check", "unittest"]
 Split = Literal["train", "meta", "validation", "test"]
 Difficulty = Literal["easy", "medium", "hard", ""]

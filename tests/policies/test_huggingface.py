@@ -19,7 +19,7 @@ from funprm.errors import ConfigError, ModelError, PolicyError
 from funprm.interfaces import Policy, Request, Sample
 from funprm.policies import huggingface_sampling
 from funprm.policies.huggingface import HuggingFacePolicy
-from funprm.records import Problem, Suite
+from funprm.records import Problem, Suite, seed_of
 
 SPECIAL = ("<|pad|>", "<|problem|>", "<|solution|>", "<|step|>", "<|end|>")
 CHARACTERS = "\n `" + "abcdefghijklmnopqrstuvwxyz" + "():=+#'\"_.,-" + "0123456789"
@@ -68,11 +68,12 @@ def policy(folder: Path, **settings: Any) -> HuggingFacePolicy:
     return HuggingFacePolicy(model=str(folder), **settings)
 
 
-def request(statement: str, index: int = 0, prefix: str = "", seed: int = 0) -> Request:
+def request(statement: str, index: int = 0, prefix: str = "", seed: int | None = None) -> Request:
     problem = Problem(
         key=statement, problem_id=statement, statement=statement, hidden=Suite(kind="stdin")
     )
     key = f"{statement} {index} {prefix}"
+    seed = seed_of(key) if seed is None else seed
     return Request(key=key, problem=problem, index=index, seed=seed, prefix=prefix)
 
 
@@ -119,10 +120,14 @@ def test_seeds(folder: Path) -> None:
     sampler = policy(folder)
     once, again = answers(sampler, REQUESTS), answers(sampler, REQUESTS)
     assert once == again
-    other = answers(sampler, [replace(wanted, seed=1) for wanted in REQUESTS])
+    other = answers(sampler, [replace(wanted, seed=wanted.seed + 1) for wanted in REQUESTS])
     assert all(once[key].code != other[key].code for key in once)
-    nameless = [replace(request("x"), key="") for _ in range(3)]
-    assert len({sample.code for sample in sampler.sample(nameless)}) == 3
+
+
+def test_an_answer_is_drawn_from_problem_prefix_and_seed_alone(folder: Path) -> None:
+    wanted = request("x", seed=5)
+    names = [replace(wanted, key=str(index), index=index) for index in range(3)]
+    assert len({sample.code for sample in policy(folder).sample(names)}) == 1
 
 
 def test_a_continuation_goes_on_as_the_whole_did(folder: Path) -> None:

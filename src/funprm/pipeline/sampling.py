@@ -7,7 +7,7 @@ from typing import TypeVar
 from funprm.errors import DataError, PolicyError
 from funprm.interfaces import Policy, Request, Sample
 from funprm.pipeline.run import Outcome, Run, stage
-from funprm.records import Generation, Problem, Rollout, Steps, key_of
+from funprm.records import Generation, Problem, Rollout, Steps, key_of, seed_of
 from funprm.steps import find_steps
 from funprm.store import RecordFile
 
@@ -167,8 +167,10 @@ def prefixes_of(run: Run) -> Iterator[tuple[str, tuple[Problem, str]]]:
 def _request(
     kind: str, identity: dict[str, object], run: Run, problem: Problem, prefix: str, index: int
 ) -> Request:
-    key = key_of(kind, 1, identity, problem.key, prefix, index, run.config.seed)
-    seed = int(key[:15], 16)
+    what = (problem.key, prefix, index, run.config.seed)
+    # The policy's identity is no part of the seed: one model has one answer, however it is reached.
+    seed = seed_of(kind, *what)
+    key = key_of(kind, 1, identity, *what)
     return Request(key=key, problem=problem, index=index, seed=seed, prefix=prefix)
 
 

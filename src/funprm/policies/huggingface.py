@@ -28,10 +28,10 @@ _TAIL = 4
 class HuggingFacePolicy:
     """Writes programs with a local causal language model; implements `interfaces.Policy`.
 
-    A program is drawn from a stream of random numbers named by its request's seed, index and key:
-    the other requests of a call do not change it. `Sample.logprob` and `Sample.self_certainty`
-    are those of the model itself (temperature 1, all tokens), so that programs of different
-    settings compare; both include the token that ended the answer.
+    A program is drawn from a stream of random numbers named by its request's seed: the other
+    requests of a call do not change it (but see `whole_batches`). `Sample.logprob` and
+    `Sample.self_certainty` are those of the model itself (temperature 1, all tokens), so that
+    programs of different settings compare; both include the token that ended the answer.
 
     Raises:
         ConfigError: a setting is out of range.
@@ -112,7 +112,7 @@ class HuggingFacePolicy:
     def _questions(self, requests: Sequence[Request]) -> "Iterator[_Question]":
         """Requests as tokens; equal prompts are encoded once."""
         encoded: dict[tuple[str, str], tuple[int, ...]] = {}
-        for position, request in enumerate(requests):
+        for request in requests:
             begin = prompts.answer_prefix(self.prompt, request.prefix)
             message = prompts.build_prompt(request.problem, self.prompt)
             if (message, begin) not in encoded:
@@ -121,7 +121,7 @@ class HuggingFacePolicy:
             row = Row(
                 prompt=tokens,
                 limit=min(self.max_tokens, self._context - len(tokens)),
-                stream=_stream(request, position),
+                stream=_stream(request.seed),
                 ends=self._block_ends(begin) if begin != request.prefix else None,
             )
             yield _Question(request=request, begin=begin, row=row)
@@ -232,10 +232,9 @@ class _Question:
     row: Row
 
 
-def _stream(request: Request, position: int) -> int:
-    """64 bits that name a request's random numbers."""
-    name = f"{request.seed} {request.index} {request.key or position}"
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
+def _stream(seed: int) -> int:
+    """64 bits that name the random numbers of a seed; neighbouring seeds are far apart."""
+    return int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=8).digest())
 
 
 def _buckets(questions: Sequence[_Question], size: int) -> Iterator[list[_Question]]:
