@@ -49,7 +49,8 @@ class ReplayPolicy:
     nested_field: str = ""
     """Field that lists a problem's programs, in files with one line per problem."""
     where: Mapping[str, Json] = field(default_factory=dict)
-    """Values that fields of a row (or of a nested program) must have, such as a model's name."""
+    """Values that fields of a row (or of a nested program) must have, such as a model's name; a
+    list gives several that will do."""
     batch: int = 65536
     """Requests answered in one pass over the file."""
 
@@ -138,7 +139,7 @@ class ReplayPolicy:
 
     def _selects(self, entry: dict[str, Json], row: dict[str, Json]) -> bool:
         return all(
-            (entry[name] if name in entry else row.get(name)) == value
+            (entry[name] if name in entry else row.get(name)) in _choices(value)
             for name, value in self.where.items()
         )
 
@@ -212,6 +213,10 @@ def _first(row: dict[str, Json], name: str, defaults: Sequence[str], place: str)
     raise RecordError(
         f"{place}: no field {' or '.join(map(repr, names))}; the line has {', '.join(row)[:200]}"
     )
+
+
+def _choices(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _from_generation(entry: dict[str, Json], place: str) -> Sample:
