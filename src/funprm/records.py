@@ -4,9 +4,11 @@ Every record that is stored has a `key`: a hash of what determines it. Ids are n
 Text offsets count characters. Times are seconds, memory is mebibytes.
 """
 
+import base64
 import hashlib
 import json
-from dataclasses import dataclass, field
+import zlib
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -40,6 +42,9 @@ SuiteKind = Literal["stdin", "functional", "check", "unittest"]
 Split = Literal["train", "meta", "validation", "test"]
 Difficulty = Literal["easy", "medium", "hard", ""]
 
+PACKED_FROM = 65_536
+"""Characters of a suite's cases from which on they are packed."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
@@ -66,6 +71,9 @@ class Suite:
 
     kind: SuiteKind
     cases: tuple[Case, ...] = ()
+    packed: str = ""
+    """In place of many cases: base64 of zlib of JSON, a list of [input, output]. Only the judge
+    unpacks them; on disk and in memory a suite keeps to a fraction of its size."""
     entry_point: str = ""
     code: str = ""
     prelude: str = ""
@@ -73,6 +81,28 @@ class Suite:
     seconds: float = 6.0
     """CPU limit per case, or of the whole suite for `check` and `unittest`."""
     memory_mb: int = 1024
+
+    def compact(self) -> "Suite":
+        """The suite with its cases packed, if they are large; else as it is."""
+        size = sum(len(case.input) + len(case.output or "") for case in self.cases)
+        if size < PACKED_FROM:
+            return self
+        text = json.dumps([[case.input, case.output] for case in self.cases])
+        packed = base64.b64encode(zlib.compress(text.encode())).decode()
+        return replace(self, cases=(), packed=packed)
+
+    def unpacked(self) -> "Suite":
+        """The suite with its cases to hand.
+
+        >>> suite = Suite(kind="stdin", cases=(Case(input="1" * PACKED_FROM, output="2"),))
+        >>> suite.compact().cases, suite.compact().unpacked() == suite
+        ((), True)
+        """
+        if not self.packed:
+            return self
+        rows = json.loads(zlib.decompress(base64.b64decode(self.packed)))
+        cases = tuple(Case(input=given, output=output) for given, output in rows)
+        return replace(self, cases=cases, packed="")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

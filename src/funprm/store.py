@@ -128,8 +128,9 @@ def _drop_torn_line(file: IO[bytes]) -> None:
     file.seek(0, os.SEEK_END)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file at once: readers see the old content or the new one.
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write; it takes the place of `path` at once, if the block ends well.
 
     Raises:
         StoreError: no space left, or the place is not writable.
@@ -138,12 +139,22 @@ def write_atomically(path: Path, data: bytes) -> None:
     with _disk_errors(path):
         try:
             with temporary.open("wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file at once: readers see the old content or the new one.
+
+    Raises:
+        StoreError: no space left, or the place is not writable.
+    """
+    with atomic_file(path) as file:
+        file.write(data)
 
 
 class RunFolder:

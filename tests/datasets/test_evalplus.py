@@ -73,7 +73,7 @@ def test_probes_are_inputs_of_the_same_types_without_answers(tmp_path: Path) -> 
 def test_evalplus_inputs_are_compared_with_the_reference(tmp_path: Path) -> None:
     row = humaneval(test=None, base_input=[[[1], 2]], plus_input=[[[0.1, 0.2], 0]], atol=0)
     path = write(tmp_path / "HumanEvalPlus-v0.1.10.jsonl.gz", [row])
-    (problem,) = HumanEvalDataset(path=str(tmp_path)).load()
+    (problem,) = HumanEvalDataset(path=str(tmp_path), version="plus").load()
     assert problem == next(HumanEvalDataset(path=path).load())
     run_check(problem.hidden, "def total(xs, start): return start + sum(xs)")
     for wrong in ("sum(xs)", "None", "object()", "sum(xs, start) + 1e-4 * len(xs)"):
@@ -146,7 +146,7 @@ def test_splits_are_by_problem(tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no file or folder .*HumanEval.jsonl.gz"):
         list(HumanEvalDataset(path=str(tmp_path / "nothing")).load())
-    with pytest.raises(InputError, match=r"no HumanEvalPlus.* in the folder"):
+    with pytest.raises(InputError, match=r"no HumanEval.jsonl.* in the folder"):
         list(HumanEvalDataset(path=str(tmp_path)).load())
     with pytest.raises(
         DataError, match=r"HumanEval.jsonl.gz:1: problem 'HumanEval/0' has no tests"
@@ -215,7 +215,8 @@ def test_mbpp_splits_by_task_number(tmp_path: Path) -> None:
 def test_the_sanitized_mbpp_file_is_one_list(tmp_path: Path) -> None:
     path = tmp_path / "sanitized-mbpp.json"
     path.write_text(json.dumps([mbpp(), mbpp(12)], indent=1))
-    assert [p.problem_id for p in MbppDataset(path=str(tmp_path)).load()] == ["Mbpp/11", "Mbpp/12"]
+    checked = MbppDataset(path=str(tmp_path), version="sanitized")
+    assert [p.problem_id for p in checked.load()] == ["Mbpp/11", "Mbpp/12"]
     path.write_text(json.dumps([mbpp(), {}]))
     with pytest.raises(RecordError, match=r"sanitized-mbpp.json: item 2: .*task_id"):
         list(MbppDataset(path=str(path)).load())
@@ -226,7 +227,7 @@ def test_the_sanitized_mbpp_file_is_one_list(tmp_path: Path) -> None:
 
 def test_an_mbpp_problem_without_a_call_of_its_function_has_no_tests(tmp_path: Path) -> None:
     for tests in ([], ["assert other(1) == 2"], ["assert twice("]):
-        with pytest.raises(DataError, match=r"mbpp.jsonl:1: problem 11 has no tests"):
+        with pytest.raises(DataError, match=r"mbpp.jsonl:1: problem 'Mbpp/11' has no tests"):
             load_mbpp(tmp_path, mbpp(test_list=tests))
 
 

@@ -162,5 +162,5 @@ def test_nothing_to_load(tmp_path: Path) -> None:
         list(JsonlDataset(path=str(tmp_path / "none.jsonl")).load())
     with pytest.raises(InputError, match="no .*jsonl.* in the folder"):
         list(JsonlDataset(path=str(tmp_path)).load())
-    with pytest.raises(DataError, match="no problems in"):
+    with pytest.raises(DataError, match="no problems of one's own in"):
         load(tmp_path)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from funprm.datasets import livecodebench as module
+from funprm.datasets import hub
 from funprm.datasets.livecodebench import PRELUDE, LiveCodeBenchDataset
 from funprm.datasets.packed import unpack_text
 from funprm.datasets.split import Fractions
@@ -103,7 +103,7 @@ def test_windows_are_by_day_both_included(tmp_path: Path) -> None:
     assert ids(load(tmp_path, *rows, difficulties=("hard",))) == ["abc1"]
     assert ids(load(tmp_path, *rows, platforms=("codeforces",))) == ["abc2"]
     with pytest.raises(
-        DataError, match=r"no problems of LiveCodeBench in the window 2026-01-01 to"
+        DataError, match=r"no problems of LiveCodeBench in '.*' in the window 2026-01-01 to"
     ):
         load(tmp_path, *rows, start_date="2026-01-01")
 
@@ -139,29 +139,62 @@ def test_options_are_checked(options: dict[str, Any], message: str) -> None:
         LiveCodeBenchDataset(**options)
 
 
-def test_a_release_is_the_first_files_of_a_folder(tmp_path: Path) -> None:
+def test_releases_are_named_as_by_the_official_loader(tmp_path: Path) -> None:
+    for number in range(1, 7):
+        name = f"test{'' if number == 1 else number}.jsonl"
+        write(tmp_path / (f"{name}.gz" if number == 2 else name), [livecodebench(number)])
+    found = {
+        release: "".join(i[-1] for i in ids(load_folder(tmp_path, release)))
+        for release in ("release_v1", "release_v3", "release_latest", "v2", "v1_v3", "v4_v6", "v6")
+    }
+    assert found == {
+        "release_v1": "1",
+        "release_v3": "123",
+        "release_latest": "123456",
+        "v2": "2",
+        "v1_v3": "123",
+        "v4_v6": "456",
+        "v6": "6",
+    }
+    assert ids(load_folder(tmp_path, "release_v6")) == ids(list(folder(tmp_path).load()))
+
+
+@pytest.mark.parametrize("release", ["v7", "v0", "v3_v2", "release_v1_v2", "6", "latest_v1", ""])
+def test_other_releases_are_refused(release: str) -> None:
+    with pytest.raises(ConfigError, match="expected release_v1 to release_v6, release_latest"):
+        LiveCodeBenchDataset(release=release)
+
+
+def folder(path: Path, **options: Any) -> LiveCodeBenchDataset:
+    return LiveCodeBenchDataset(path=str(path), **options)
+
+
+def load_folder(path: Path, release: str) -> list[Problem]:
+    return list(folder(path, release=release).load())
+
+
+def test_files_that_are_missing_are_named(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [livecodebench(1)])
-    write(tmp_path / "test2.jsonl.gz", [livecodebench(2)])
-    write(tmp_path / "test3.jsonl", [livecodebench(3)])
-    first_two = LiveCodeBenchDataset(path=str(tmp_path), release="v2").load()
-    assert ids(list(first_two)) == ["abc1", "abc2"]
-    with pytest.raises(InputError, match=r"no test4.jsonl or test4.jsonl.gz in the folder"):
-        list(LiveCodeBenchDataset(path=str(tmp_path)).load())
-    with pytest.raises(InputError, match=r"no file or folder .*: get test.jsonl, test2.jsonl"):
-        list(LiveCodeBenchDataset(path=str(tmp_path / "x"), release="v2").load())
+    with pytest.raises(InputError, match=r"no test2.jsonl or test2.jsonl.gz in the folder") as told:
+        load_folder(tmp_path, "release_v2")
+    assert "download test.jsonl, test2.jsonl from huggingface.co/datasets/live" in str(told.value)
+    with pytest.raises(InputError, match=r"no file or folder .*: download test.jsonl, test2.jsonl"):
+        load_folder(tmp_path / "x", "v1_v2")
 
 
 def test_without_a_path_the_hub_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = Path(write(tmp_path / "any.jsonl", [livecodebench(1)]))
-    asked = []
+    write(tmp_path / "test.jsonl", [livecodebench(1)])
+    asked: list[Any] = []
 
-    def hub_file(repository: str, name: str) -> Path:
-        asked.append((repository, name))
-        return file
+    def download(repository: str, patterns: Any, remedy: str) -> Path:
+        asked.append((repository, patterns))
+        return tmp_path
 
-    monkeypatch.setattr(module, "hub_file", hub_file)
+    monkeypatch.setattr(hub, "download", download)
     assert ids(list(LiveCodeBenchDataset(release="v1").load())) == ["abc1"]
-    assert asked == [("livecodebench/code_generation_lite", "test.jsonl")]
+    assert asked == [("livecodebench/code_generation_lite", ("test.jsonl",))]
+    with pytest.raises(InputError, match="the hub has no test2.jsonl in livecodebench"):
+        list(LiveCodeBenchDataset(release="v2").load())
 
 
 class Hostile:

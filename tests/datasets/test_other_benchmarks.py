@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from funprm import tables
+from funprm.datasets import hub
 from funprm.datasets.bigcodebench import BigCodeBenchDataset
-from funprm.datasets.hub import hub_file
+from funprm.datasets.evalplus import HumanEvalDataset, MbppDataset
 from funprm.datasets.leetcode import LeetCodeDataset
 from funprm.errors import DataError, InputError
 from funprm.records import Problem
-from tests.datasets.official_files import bigcodebench, leetcode, write
+from tests.datasets.official_files import bigcodebench, humaneval, leetcode, mbpp, write
 from tests.shared_data import shared
 
 
@@ -146,21 +148,58 @@ def test_real_leetcode_references_pass() -> None:
 
 def test_the_hub_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(InputError, match="not installed: download b.jsonl from .*datasets/o/a and"):
-        hub_file("o/a", "b.jsonl")
+    with pytest.raises(
+        InputError, match=r"not installed: download data/v0.1.4-\*.parquet from hugg"
+    ):
+        list(BigCodeBenchDataset().load())
 
 
 @pytest.mark.parametrize("reason", ["no such host\nat all", ""])
 def test_the_hub_without_an_answer(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
-    def hf_hub_download(*_: object, **__: object) -> str:
+    def snapshot_download(*_: object, **__: object) -> str:
         raise OSError(reason)
 
-    hub, errors = ModuleType("huggingface_hub"), ModuleType("huggingface_hub.errors")
-    monkeypatch.setattr(hub, "hf_hub_download", hf_hub_download, raising=False)
-    monkeypatch.setattr(errors, "HfHubHTTPError", RuntimeError, raising=False)
-    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    monkeypatch.setitem(sys.modules, "huggingface_hub.errors", errors)
+    library = ModuleType("huggingface_hub")
+    monkeypatch.setattr(library, "snapshot_download", snapshot_download, raising=False)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", library)
     with pytest.raises(InputError, match=r"gave nothing \((no such host|OSError)\): download"):
-        hub_file("o/a", "b.jsonl")
-    monkeypatch.setattr(hub, "hf_hub_download", lambda *_, **__: "/there/b.jsonl")
-    assert hub_file("o/a", "b.jsonl") == Path("/there/b.jsonl")
+        list(LeetCodeDataset().load())
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "repository", "row"),
+    [
+        (BigCodeBenchDataset, {}, "bigcode/bigcodebench", bigcodebench()),
+        (BigCodeBenchDataset, {"subset": "hard"}, "bigcode/bigcodebench-hard", bigcodebench()),
+        (LeetCodeDataset, {}, "newfacade/LeetCodeDataset", leetcode()),
+        (HumanEvalDataset, {}, "openai/openai_humaneval", humaneval()),
+        (HumanEvalDataset, {"version": "plus"}, "evalplus/humanevalplus", humaneval()),
+        (MbppDataset, {}, "google-research-datasets/mbpp", mbpp()),
+        (MbppDataset, {"version": "sanitized"}, "google-research-datasets/mbpp", mbpp()),
+        (MbppDataset, {"version": "plus"}, "evalplus/mbppplus", mbpp()),
+    ],
+)
+def test_benchmarks_come_from_the_hub_or_from_a_copy_of_it(
+    dataset: Any,
+    options: dict[str, str],
+    repository: str,
+    row: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def download(asked: str, patterns: Any, remedy: str) -> Path:
+        assert asked == repository
+        assert asked in remedy
+        for pattern in patterns:
+            file = tmp_path / pattern.replace("*", "00000-of-00001")
+            file.parent.mkdir(exist_ok=True)
+            write(file, [row])
+        return tmp_path
+
+    monkeypatch.setattr(hub, "download", download)
+    # Files of JSON under the name of a Parquet file: what is tested is the way to them.
+    monkeypatch.setattr(tables, "_parquet_rows", tables._lines)
+    found = [problem.problem_id for problem in dataset(**options).load()]
+    assert found
+    copied = dataset(path=str(tmp_path), **options).load()
+    assert [problem.problem_id for problem in copied] == found

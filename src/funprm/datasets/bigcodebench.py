@@ -2,23 +2,20 @@
 
 import ast
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
-from funprm.datasets.rows import data_files, read_rows, with_key
+from funprm.datasets.files import Content, Facts, FileDataset
+from funprm.datasets.hub import Source
 from funprm.datasets.source import parsed
-from funprm.datasets.split import Fractions, assign, check_split, require_some
 from funprm.errors import DataError, InputError
-from funprm.records import Problem, Split, Suite
+from funprm.records import Split, Suite
 
-_SOURCE = (
-    "export the data set bigcode/bigcodebench or bigcode/bigcodebench-hard from "
-    "huggingface.co/datasets as JSON lines (split v0.1.4)"
-)
+_REPOSITORIES = {"full": "bigcode/bigcodebench", "hard": "bigcode/bigcodebench-hard"}
+_VERSION = "v0.1.4"
 
 
 class _Row(msgspec.Struct):
@@ -33,16 +30,17 @@ class _Row(msgspec.Struct):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BigCodeBenchDataset:
-    """BigCodeBench, full or hard, from a file of JSON lines.
+class BigCodeBenchDataset(FileDataset[_Row]):
+    """BigCodeBench, full or hard, from the hub or a file.
 
     The program is complete, imports included; hidden tests are a `unittest` suite.
     """
 
-    path: str
-    """A file, or the folder of `BigCodeBench*.jsonl` (plain or gzipped)."""
+    row: ClassVar[type] = _Row
+    title: ClassVar[str] = "BigCodeBench"
+
     subset: Literal["full", "hard"] = "full"
-    """Which file of a folder: `*hard*`, in any case, or the other one."""
+    """Which data set of the hub, or file of a folder: `*hard*`, in any case, or the other one."""
     prompt: Literal["complete", "instruct"] = "complete"
     """Complete code with a docstring, or follow an instruction."""
     calibrated: bool = True
@@ -50,45 +48,45 @@ class BigCodeBenchDataset:
     a program that forgot its imports still works."""
     libraries: tuple[str, ...] | None = None
     """Only tasks that need no third-party package but these; None: all tasks."""
-    split: Split | Fractions = "test"
-    """One split for all problems, or fractions of them by problem."""
     seconds: float = 240.0
     """CPU limit of all tests of a problem together; the default is the official one."""
     memory_mb: int = 4096
 
-    def __post_init__(self) -> None:
-        check_split(self.split)
+    def _source(self) -> Source:
+        return Source(
+            repository=_REPOSITORIES[self.subset],
+            remote=(f"data/{_VERSION}-*.parquet",),
+            local=(("*[bB]ig[cC]ode[bB]ench*.jsonl*", "*[bB]ig[cC]ode[bB]ench*.parquet"),),
+        )
 
-    def load(self) -> Iterator[Problem]:
-        """The problems, in the file's order.
-
-        Raises:
-            InputError: no such file.
-            RecordError: a line that cannot be read.
-            DataError: a problem without tests; no problem that needs only `libraries`.
-        """
-        count = 0
-        for where, row in read_rows(self._file(), _Row):
-            if self.libraries is None or _third_party(row) <= set(self.libraries):
-                yield self._problem(row, where)
-                count += 1
-        require_some(count, f"of BigCodeBench that need only {self.libraries}")
-
-    def _file(self) -> Path:
-        if Path(self.path).is_file():
-            return Path(self.path)
-        files = data_files(self.path, ["*[bB]ig[cC]ode[bB]ench*.jsonl*"], _SOURCE)
+    def _files(self) -> list[Path]:
+        files = super()._files()
+        if not Path(self.path).is_dir() or files[0].name.startswith(_VERSION):
+            return files
         wanted = [f for f in files if ("hard" in f.name.lower()) == (self.subset == "hard")]
         if not wanted:
-            raise InputError(f"no file of the {self.subset} set in {self.path!r}: {_SOURCE}")
-        return wanted[0]
-
-    def _problem(self, row: _Row, where: str) -> Problem:
-        if "TestCases" not in row.test:
-            raise DataError(
-                f"{where}: problem {row.task_id!r} has no tests: expected a class "
-                "TestCases in `test`"
+            raise InputError(
+                f"no file of the {self.subset} set in {self.path!r}: get it from "
+                f"huggingface.co/datasets/{_REPOSITORIES[self.subset]}"
             )
+        return wanted[:1]
+
+    def _selection(self) -> str:
+        if self.libraries is None:
+            return super()._selection()
+        return f" that need only {self.libraries}"
+
+    def _facts(self, row: _Row) -> Facts:
+        return Facts(problem_id=row.task_id, platform="bigcodebench")
+
+    def _split(self, row: _Row, facts: Facts) -> Split | None:
+        if self.libraries is not None and not _third_party(row) <= set(self.libraries):
+            return None
+        return super()._split(row, facts)
+
+    def _content(self, row: _Row, where: str) -> Content:
+        if "TestCases" not in row.test:
+            raise DataError(f"{where} has no tests: expected a class TestCases in `test`")
         complete = self.prompt == "complete"
         suite = Suite(
             kind="unittest",
@@ -100,17 +98,11 @@ class BigCodeBenchDataset:
         )
         instruction = f"Complete the function `{row.entry_point}` as its docstring says."
         reference = row.complete_prompt + row.canonical_solution
-        return with_key(
-            Problem(
-                key="",
-                problem_id=row.task_id,
-                statement=instruction if complete else row.instruct_prompt,
-                starter_code=row.complete_prompt if complete else "",
-                hidden=suite,
-                split=assign(row.task_id, self.split),
-                reference=reference if row.canonical_solution else None,
-                platform="bigcodebench",
-            )
+        return Content(
+            statement=instruction if complete else row.instruct_prompt,
+            starter_code=row.complete_prompt if complete else "",
+            hidden=suite,
+            reference=reference if row.canonical_solution else None,
         )
 
 

@@ -1,20 +1,22 @@
 """HumanEval and MBPP, and their EvalPlus forms (arXiv 2107.03374, 2108.07732, 2305.01210)."""
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from funprm.datasets.differential import check_against_reference
 from funprm.datasets.examples import call_arguments, example_inputs, examples
+from funprm.datasets.files import Content, Facts, FileDataset
+from funprm.datasets.hub import Source
 from funprm.datasets.probes import PROBE_SECONDS, probe_cases
-from funprm.datasets.rows import data_files, read_rows, with_key
 from funprm.datasets.source import functions, parsed
-from funprm.datasets.split import Fractions, assign, check_split
+from funprm.datasets.split import Fractions
 from funprm.errors import DataError
-from funprm.records import Case, Problem, Split, Suite
+from funprm.records import Case, Split, Suite
+
+Version = Literal["base", "plus"]
 
 _CONTRADICTED = {
     "HumanEval/47": "[-10, 4, 6, 1000, 10, 20]",
@@ -37,18 +39,19 @@ class _HumanEvalRow(msgspec.Struct):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HumanEvalDataset:
-    """HumanEval or HumanEval+ from a file of JSON lines.
+class HumanEvalDataset(FileDataset[_HumanEvalRow]):
+    """HumanEval or HumanEval+ from the hub or a file.
 
     The program is complete: it begins with the prompt's code. Hidden tests are the official ones
     (`test`), or, for EvalPlus' files of inputs, a comparison with the reference solution. Public
     tests are the examples of the docstring; probes are their inputs and mutations of them.
     """
 
-    path: str
-    """`HumanEval.jsonl.gz` or `HumanEvalPlus*.jsonl.gz` (plain or gzipped), or their folder."""
-    split: Split | Fractions = "test"
-    """One split for all problems, or fractions of them by problem."""
+    row: ClassVar[type] = _HumanEvalRow
+    title: ClassVar[str] = "HumanEval"
+
+    version: Version = "base"
+    """With the original tests, or with the many more of EvalPlus; of a file, what it holds."""
     probes: int = 16
     """Number of inputs on which candidates' answers are compared; 0: none."""
     seed: int = 0
@@ -58,42 +61,38 @@ class HumanEvalDataset:
     prelude: str = ""
     """Source in scope of every program besides the prompt's imports, such as more imports."""
 
-    def __post_init__(self) -> None:
-        check_split(self.split)
+    def _source(self) -> Source:
+        if self.version == "plus":
+            return Source(
+                repository="evalplus/humanevalplus",
+                remote=("data/test-*.parquet",),
+                local=(("HumanEvalPlus*.jsonl*",),),
+                elsewhere="HumanEvalPlus.jsonl.gz of evalplus/humanevalplus_release",
+            )
+        return Source(
+            repository="openai/openai_humaneval",
+            remote=("openai_humaneval/test-*.parquet",),
+            local=(("HumanEval.jsonl*", "humaneval.jsonl*"),),
+            elsewhere="HumanEval.jsonl.gz from the repository openai/human-eval, folder data",
+        )
 
-    def load(self) -> Iterator[Problem]:
-        """The problems, in the file's order.
+    def _facts(self, row: _HumanEvalRow) -> Facts:
+        return Facts(problem_id=row.task_id, platform="humaneval")
 
-        Raises:
-            InputError: no such file.
-            RecordError: a line that cannot be read.
-            DataError: a problem without tests.
-        """
-        patterns = ["HumanEvalPlus*.jsonl*", "HumanEval*.jsonl*", "humaneval.jsonl*"]
-        source = "get HumanEval.jsonl.gz from the repository openai/human-eval, folder data"
-        for where, row in read_rows(data_files(self.path, patterns, source)[-1], _HumanEvalRow):
-            yield self._problem(row, where)
-
-    def _problem(self, row: _HumanEvalRow, where: str) -> Problem:
+    def _content(self, row: _HumanEvalRow, where: str) -> Content:
         prelude = self.prelude + _imports(row.prompt)
         suite = Suite(
             kind="functional", entry_point=row.entry_point, prelude=prelude, seconds=self.seconds
         )
         public, inputs = _docstring_cases(row)
         probes = probe_cases(inputs, self.probes, f"{self.seed} {row.task_id}")
-        return with_key(
-            Problem(
-                key="",
-                problem_id=row.task_id,
-                statement=f"Complete the function `{row.entry_point}` as its docstring says.",
-                starter_code=row.prompt.strip("\n") + "\n",
-                hidden=replace(suite, kind="check", code=_humaneval_check(row, where)),
-                public=replace(suite, cases=public) if public else None,
-                probe=_probe(suite, probes),
-                split=assign(row.task_id, self.split),
-                reference=row.prompt + row.canonical_solution if row.canonical_solution else None,
-                platform="humaneval",
-            )
+        return Content(
+            statement=f"Complete the function `{row.entry_point}` as its docstring says.",
+            starter_code=row.prompt.strip("\n") + "\n",
+            hidden=replace(suite, kind="check", code=_humaneval_check(row, where)),
+            public=replace(suite, cases=public) if public else None,
+            probe=_probe(suite, probes),
+            reference=row.prompt + row.canonical_solution if row.canonical_solution else None,
         )
 
 
@@ -103,8 +102,7 @@ def _humaneval_check(row: _HumanEvalRow, where: str) -> str:
         return row.test
     if not inputs or not row.canonical_solution:
         raise DataError(
-            f"{where}: problem {row.task_id!r} has no tests: expected `test`, or `base_input` "
-            "with `canonical_solution`"
+            f"{where} has no tests: expected `test`, or `base_input` with `canonical_solution`"
         )
     reference = row.prompt + row.canonical_solution
     return check_against_reference(reference, row.entry_point, inputs, row.atol)
@@ -133,6 +131,7 @@ class _MbppRow(msgspec.Struct):
     task_id: int | str
     code: str
     text: str = ""
+    """The instruction; the sanitized form calls it `prompt`."""
     prompt: str = ""
     test_list: list[str] = []
     test_imports: list[str] = []
@@ -142,18 +141,21 @@ class _MbppRow(msgspec.Struct):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MbppDataset:
-    """MBPP, its sanitized form, or MBPP+ from a file of JSON lines (or one JSON list).
+class MbppDataset(FileDataset[_MbppRow]):
+    """MBPP, its sanitized form, or MBPP+ from the hub or a file (JSON lines, or one JSON list).
 
     Hidden tests are all assertions (`test` of MBPP+ where it is given). The statement shows the
     first assertions, which name the function; they are the public tests.
     """
 
-    path: str
-    """`mbpp.jsonl`, `sanitized-mbpp.json` (plain or gzipped), or their folder."""
-    split: Split | Literal["official"] | Fractions = "official"
+    row: ClassVar[type] = _MbppRow
+    title: ClassVar[str] = "MBPP"
+
+    split: Split | Literal["official"] | Fractions = "official"  # type: ignore[assignment]
     """One split for all, fractions by problem, or the official ranges of task numbers: up to 10
     and 601-974 train, 11-510 test, 511-600 validation."""
+    version: Version | Literal["sanitized"] = "base"
+    """All 974 tasks, the 427 checked ones, or EvalPlus' 378; of a file, what it holds."""
     shown: int = 1
     """Number of assertions that the statement shows."""
     probes: int = 16
@@ -164,53 +166,59 @@ class MbppDataset:
     """CPU limit of all hidden tests of a problem together, and of all public ones."""
 
     def __post_init__(self) -> None:
-        if self.split != "official":
-            check_split(self.split)
-
-    def load(self) -> Iterator[Problem]:
-        """The problems, in the file's order.
+        """Check the settings.
 
         Raises:
-            InputError: no such file.
-            RecordError: a line that cannot be read.
-            DataError: a problem without tests.
+            ConfigError: there is no such split.
         """
-        patterns = ["sanitized-mbpp.json*", "mbpp*.json*", "Mbpp*.json*"]
-        source = "get mbpp.jsonl or sanitized-mbpp.json of google-research/google-research, mbpp"
-        for where, row in read_rows(data_files(self.path, patterns, source)[-1], _MbppRow):
-            yield self._problem(row, where)
+        if self.split != "official":
+            super().__post_init__()
 
-    def _problem(self, row: _MbppRow, where: str) -> Problem:
-        name, inputs = _asserted(row)
-        if not name:
-            raise DataError(
-                f"{where}: problem {row.task_id} has no tests: expected in `test_list` an "
-                "assertion that calls a function of `code`"
+    def _source(self) -> Source:
+        if self.version == "plus":
+            return Source(
+                repository="evalplus/mbppplus",
+                remote=("data/test-*.parquet",),
+                local=(("MbppPlus*.jsonl*",),),
             )
-        number = str(row.task_id).rpartition("/")[2]
-        shown = row.test_list[: self.shown]
-        suite = Suite(kind="check", entry_point=name, seconds=self.seconds)
-        probes = probe_cases(inputs, self.probes, f"{self.seed} {number}")
-        return with_key(
-            Problem(
-                key="",
-                problem_id=f"Mbpp/{number}",
-                statement=_mbpp_statement(row.prompt or row.text, shown),
-                hidden=replace(suite, code=_mbpp_check(row, name)),
-                public=replace(suite, code=_assertions(row, name, shown)) if shown else None,
-                probe=_probe(suite, probes),
-                split=self._split(number),
-                reference=row.code,
-                platform="mbpp",
-            )
+        folder = "full" if self.version == "base" else "sanitized"
+        return Source(
+            repository="google-research-datasets/mbpp",
+            remote=(f"{folder}/*.parquet",),
+            local=(("mbpp*.json*",) if folder == "full" else ("sanitized-mbpp.json*",),),
+            elsewhere="mbpp.jsonl or sanitized-mbpp.json of google-research/google-research, mbpp",
         )
 
-    def _split(self, number: str) -> Split:
+    def _facts(self, row: _MbppRow) -> Facts:
+        number = str(row.task_id).rpartition("/")[2]
+        return Facts(problem_id=f"Mbpp/{number}", platform="mbpp")
+
+    def _split(self, row: _MbppRow, facts: Facts) -> Split | None:
         if self.split != "official":
-            return assign(f"Mbpp/{number}", self.split)
+            return super()._split(row, facts)
+        number = facts.problem_id.partition("/")[2]
         if not number.isdecimal() or 10 < int(number) <= 510:
             return "test"
         return "validation" if 510 < int(number) <= 600 else "train"
+
+    def _content(self, row: _MbppRow, where: str) -> Content:
+        name, inputs = _asserted(row)
+        if not name:
+            raise DataError(
+                f"{where} has no tests: expected in `test_list` an assertion that calls a "
+                "function of `code`"
+            )
+        shown = row.test_list[: self.shown]
+        suite = Suite(kind="check", entry_point=name, seconds=self.seconds)
+        number = str(row.task_id).rpartition("/")[2]
+        probes = probe_cases(inputs, self.probes, f"{self.seed} {number}")
+        return Content(
+            statement=_mbpp_statement(row.prompt or row.text, shown),
+            hidden=replace(suite, code=_mbpp_check(row, name)),
+            public=replace(suite, code=_assertions(row, name, shown)) if shown else None,
+            probe=_probe(suite, probes),
+            reference=row.code,
+        )
 
 
 def _mbpp_statement(text: str, shown: list[str]) -> str:

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
-from funprm.datasets.rows import data_files, read_rows, with_key
-from funprm.datasets.split import Fractions, assign, check_split, require_some
-from funprm.errors import DataError, RecordError, nearest
+from funprm.datasets.files import Content, DatedDataset, Facts, problem_of
+from funprm.datasets.hub import Source
+from funprm.errors import ConfigError, DataError, RecordError, nearest
 from funprm.records import Case, Difficulty, Json, Problem, Split, Suite, SuiteKind
+from funprm.tables import read_rows
 
 
 class _Test(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,33 +45,43 @@ _DECODER = msgspec.json.Decoder(_Row)
 
 
 @dataclass(frozen=True, kw_only=True)
-class JsonlDataset:
-    """Problems from files of JSON lines in this package's own format."""
+class JsonlDataset(DatedDataset[_Row]):
+    """Problems from files of JSON lines in this package's own format.
 
-    path: str
-    """A file, plain or gzipped, or a folder of them (`*.jsonl`, `*.jsonl.gz`)."""
-    split: Split | Fractions = "test"
-    """Of the problems that name no split themselves: one for all, or fractions by problem."""
+    A split that a problem names itself goes before the settings.
+    """
+
+    row: ClassVar[type] = _Row
+    title: ClassVar[str] = "one's own"
 
     def __post_init__(self) -> None:
-        check_split(self.split)
-
-    def load(self) -> Iterator[Problem]:
-        """The problems, in the files' order.
+        """Check the settings.
 
         Raises:
-            InputError: no such file.
-            RecordError: a line that is no JSON, or has a field that is unknown, missing or of
-                the wrong type.
-            DataError: a problem without tests, or with tests of two kinds; no problem at all.
+            ConfigError: no path; a day is none, or a difficulty is unknown.
         """
-        count = 0
-        source = "expected problems as JSON lines, one object per line"
-        for file in data_files(self.path, ["*.jsonl*"], source):
-            for where, raw in read_rows(file, msgspec.Raw):
-                yield _problem(_row(raw, where), self.split, where)
-                count += 1
-        require_some(count, f"in {self.path!r}")
+        super().__post_init__()
+        if not self.path:
+            raise ConfigError("data set 'jsonl' needs the setting 'path', a file or a folder")
+
+    def _source(self) -> Source:
+        return Source(
+            local=(("*.jsonl*",),), elsewhere="expected problems as JSON lines, one object per line"
+        )
+
+    def _rows(self, file: Path) -> Iterator[tuple[str, _Row]]:
+        for where, raw in read_rows(file, msgspec.Raw):
+            yield where, _row(raw, where)
+
+    def _facts(self, row: _Row) -> Facts:
+        return _facts(row)
+
+    def _split(self, row: _Row, facts: Facts) -> Split | None:
+        split = super()._split(row, facts)
+        return split and (row.split or split)
+
+    def _content(self, row: _Row, where: str) -> Content:
+        return _content(row, where)
 
 
 def read_problem(text: bytes, where: str) -> Problem:
@@ -78,11 +91,16 @@ def read_problem(text: bytes, where: str) -> Problem:
         text: a line of a file in this package's own format.
         where: what it is, for error messages, which are as in `JsonlDataset.load`.
     """
-    return _problem(_row(msgspec.Raw(text), where), "test", where)
+    row = _row(msgspec.Raw(text), where)
+    content = _content(row, f"{where}: problem {row.id!r}")
+    return problem_of(_facts(row), row.split or "test", content)
 
 
-def _problem(row: _Row, split: Split | Fractions, where: str) -> Problem:
-    where = f"{where}: problem {row.id!r}"
+def _facts(row: _Row) -> Facts:
+    return Facts(problem_id=row.id, platform=row.platform, difficulty=row.difficulty, day=row.date)
+
+
+def _content(row: _Row, where: str) -> Content:
     kind = _kind(row, where)
     has_code = kind in ("check", "unittest")
     cases = [_case(row, test, where) for test in row.tests]
@@ -90,21 +108,13 @@ def _problem(row: _Row, split: Split | Fractions, where: str) -> Problem:
     probes = [Case(input=_input(row, value, where)) for value in row.probes]
     hidden = _suite(row, kind, [] if has_code else cases)
     asked: SuiteKind = "functional" if row.entry_point else "stdin"
-    return with_key(
-        Problem(
-            key="",
-            problem_id=row.id,
-            statement=row.statement,
-            starter_code=row.starter_code,
-            hidden=replace(hidden, code=row.check or row.unittest),
-            public=_suite(row, asked, public) if public else None,
-            probe=_suite(row, asked, probes) if probes else None,
-            difficulty=row.difficulty,
-            split=row.split or assign(row.id, split),
-            reference=row.reference,
-            date=row.date,
-            platform=row.platform,
-        )
+    return Content(
+        statement=row.statement,
+        starter_code=row.starter_code,
+        hidden=replace(hidden, code=row.check or row.unittest),
+        public=_suite(row, asked, public) if public else None,
+        probe=_suite(row, asked, probes) if probes else None,
+        reference=row.reference,
     )
 
 

@@ -2,18 +2,17 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from funprm.datasets.examples import call_arguments, encode_arguments
-from funprm.datasets.rows import data_files, read_rows, with_key
+from funprm.datasets.files import Content, DatedDataset, Facts
+from funprm.datasets.hub import Source
 from funprm.datasets.source import parsed
-from funprm.datasets.split import Fractions, assign, check_split
 from funprm.errors import DataError
-from funprm.records import Case, Difficulty, Problem, Split, Suite
+from funprm.records import Case, Difficulty, Suite
 
 _DIFFICULTIES: dict[str, Difficulty] = {
     "easy": "easy",
@@ -52,46 +51,41 @@ class _Row(msgspec.Struct):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeetCodeDataset:
-    """LeetCode problems from a file of JSON lines; the program defines `class Solution`.
+class LeetCodeDataset(DatedDataset[_Row]):
+    """LeetCode problems from the hub or a file; the program defines `class Solution`.
 
     Hidden tests are all assertions. The first examples are public tests and shown in the
     statement, where it has none.
     """
 
-    path: str
-    """A file (`leetcode.jsonl`, `LeetCodeDataset*.jsonl`, plain or gzipped), or its folder."""
-    split: Split | Fractions = "test"
-    """One split for all problems, or fractions of them by problem."""
+    row: ClassVar[type] = _Row
+    title: ClassVar[str] = "LeetCode"
+
     shown: int = 1
     """Number of examples that are public. Some files have no other tests than the examples:
     showing all would make the public tests the hidden ones."""
     seconds: float = 6.0
     """CPU limit of all hidden tests of a problem together, and of each public one."""
 
-    def __post_init__(self) -> None:
-        check_split(self.split)
+    def _source(self) -> Source:
+        names = ("LeetCodeDataset-train.jsonl", "LeetCodeDataset-test.jsonl")
+        return Source(
+            repository="newfacade/LeetCodeDataset",
+            remote=names,
+            local=(("LeetCodeDataset*.jsonl*", "leetcode*.jsonl*"),),
+        )
 
-    def load(self) -> Iterator[Problem]:
-        """The problems, in the file's order.
+    def _facts(self, row: _Row) -> Facts:
+        return Facts(
+            problem_id=row.task_id,
+            platform="leetcode",
+            difficulty=_DIFFICULTIES.get((row.difficulty or row.meta.difficulty).lower(), ""),
+            day=row.estimated_date[:10],
+        )
 
-        Raises:
-            InputError: no such file.
-            RecordError: a line that cannot be read.
-            DataError: a problem without tests.
-        """
-        patterns = ["LeetCodeDataset*.jsonl*", "leetcode*.jsonl*"]
-        source = "get LeetCodeDataset*.jsonl from huggingface.co/datasets/newfacade/LeetCodeDataset"
-        for file in data_files(self.path, patterns, source):
-            for where, row in read_rows(file, _Row):
-                yield self._problem(row, where)
-
-    def _problem(self, row: _Row, where: str) -> Problem:
+    def _content(self, row: _Row, where: str) -> Content:
         if "def check(" not in row.test:
-            raise DataError(
-                f"{where}: problem {row.task_id!r} has no tests: expected in `test` a function "
-                "check(candidate)"
-            )
+            raise DataError(f"{where} has no tests: expected in `test` a function check(candidate)")
         suite = Suite(
             kind="check",
             entry_point=row.entry_point,
@@ -101,28 +95,15 @@ class LeetCodeDataset:
         )
         starter = (row.starter_code or row.meta.lang_code).rstrip() + "\n"
         shown = row.examples[: self.shown]
-        cases = _cases(shown, starter, row.entry_point.rpartition(".")[2])
-        functional = replace(
-            suite,
-            kind="functional",
-            code="",
-            entry_point=row.entry_point.rpartition(".")[2],
-            cases=cases,
-        )
-        return with_key(
-            Problem(
-                key="",
-                problem_id=row.task_id,
-                statement=_statement(row, shown),
-                starter_code=starter,
-                hidden=suite,
-                public=functional if cases else None,
-                difficulty=_DIFFICULTIES.get((row.difficulty or row.meta.difficulty).lower(), ""),
-                split=assign(row.task_id, self.split),
-                reference=row.completion or None,
-                date=row.estimated_date[:10],
-                platform="leetcode",
-            )
+        method = row.entry_point.rpartition(".")[2]
+        cases = _cases(shown, starter, method)
+        functional = replace(suite, kind="functional", code="", entry_point=method, cases=cases)
+        return Content(
+            statement=_statement(row, shown),
+            starter_code=starter,
+            hidden=suite,
+            public=functional if cases else None,
+            reference=row.completion or None,
         )
 
 

@@ -4,27 +4,23 @@ Read are the files of `livecodebench/code_generation_lite` (`test.jsonl` ... `te
 files with the fields `fn_name` and `tests` (`input`, `output`, `public`) instead.
 """
 
-import datetime
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from typing import ClassVar
 
 import msgspec
 
-from funprm.datasets.hub import hub_file
+from funprm.datasets.files import Content, DatedDataset, Facts, check_values
+from funprm.datasets.hub import Source
 from funprm.datasets.packed import unpack_text
 from funprm.datasets.probes import PROBE_SECONDS, probe_cases
-from funprm.datasets.rows import data_files, read_rows, with_key
-from funprm.datasets.split import Fractions, assign, check_split, require_some
-from funprm.errors import ConfigError, DataError, nearest
-from funprm.records import Case, Difficulty, Problem, Split, Suite
-
-Release = Literal["v1", "v2", "v3", "v4", "v5", "v6"]
+from funprm.errors import ConfigError, DataError
+from funprm.records import Case, Difficulty, Split, Suite
 
 _REPOSITORY = "livecodebench/code_generation_lite"
 _PLATFORMS = ("leetcode", "atcoder", "codeforces")
-_DIFFICULTIES = ("easy", "medium", "hard")
+_FILES = 6
+"""Of the benchmark: `test.jsonl`, `test2.jsonl`, ... `test6.jsonl`."""
 
 _MODULES = """string re datetime collections heapq bisect copy math random statistics itertools
 functools operator io sys json builtins typing""".split()
@@ -65,32 +61,17 @@ class _Metadata(msgspec.Struct):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LiveCodeBenchDataset:
-    """LiveCodeBench's code generation problems, by window and split.
+class LiveCodeBenchDataset(DatedDataset[_Row]):
+    """LiveCodeBench's code generation problems, by release, window and split."""
 
-    Dates are days as in 2025-02-01; empty ones set no limit.
-    """
+    row: ClassVar[type] = _Row
+    title: ClassVar[str] = "LiveCodeBench"
 
-    path: str = ""
-    """A file, or the folder of `test.jsonl` ... `test6.jsonl`; empty: from the hub."""
-    release: Release = "v6"
-    """Which files of a folder or of the hub: v1 the first, v6 all six."""
-    start_date: str = ""
-    """First day of contests."""
-    end_date: str = ""
-    """Last day of contests."""
-    difficulties: tuple[str, ...] = ()
-    """Of easy, medium, hard; empty: all."""
+    release: str = "release_v6"
+    """Which files of a folder or of the hub, as the official loader names them: `release_v3` or
+    `v1_v3` are the first three, `v4_v6` the last three, `v6` the sixth, `release_latest` all."""
     platforms: tuple[str, ...] = ()
     """Of leetcode, atcoder, codeforces; empty: all."""
-    exclude: tuple[str, ...] = ()
-    """Ids of problems to leave out (wrong tests, several right answers)."""
-    split: Split | Fractions = "test"
-    """One split for all problems, or fractions of them by problem."""
-    train_before: str = ""
-    """Later contests are not split: they are test problems, or left out before `test_from`."""
-    test_from: str = ""
-    """From this day on, contests are test problems."""
     probes: int = 16
     """Number of inputs on which candidates' answers are compared; 0: none."""
     seconds: float = 6.0
@@ -98,83 +79,53 @@ class LiveCodeBenchDataset:
     memory_mb: int = 1024
 
     def __post_init__(self) -> None:
-        check_split(self.split)
-        for name in ("start_date", "end_date", "train_before", "test_from"):
-            _check_day(name, getattr(self, name))
-        _check_values("difficulties", self.difficulties, _DIFFICULTIES)
-        _check_values("platforms", self.platforms, _PLATFORMS)
-
-    def load(self) -> Iterator[Problem]:
-        """The problems of the window, in the files' order.
+        """Check the settings.
 
         Raises:
-            InputError: no such file, here or on the hub.
-            RecordError: a line that cannot be read.
-            DataError: a problem without tests or with packed tests that are not plain text; no
-                problem in the window.
+            ConfigError: a day is none; a difficulty, platform or release is unknown.
         """
-        count = 0
-        for file in self._files():
-            for where, row in read_rows(file, _Row):
-                split = self._split(row)
-                if split is not None:
-                    yield self._problem(row, split, where)
-                    count += 1
-        require_some(count, f"of LiveCodeBench in the window {self._window()}")
+        super().__post_init__()
+        check_values("platforms", self.platforms, _PLATFORMS)
+        _file_numbers(self.release)
 
-    def _files(self) -> Iterator[Path]:
-        names = ["test.jsonl", *(f"test{i}.jsonl" for i in range(2, int(self.release[1:]) + 1))]
-        if not self.path:
-            yield from (hub_file(_REPOSITORY, name) for name in names)
-            return
-        source = f"get {', '.join(names)} from huggingface.co/datasets/{_REPOSITORY}"
-        if Path(self.path).expanduser().is_dir():
-            for name in names:
-                yield from data_files(self.path, [name, f"{name}.gz"], source)
-            return
-        yield from data_files(self.path, (), source)
-
-    def _window(self) -> str:
-        kinds = "/".join([*self.difficulties, *self.platforms])
-        return f"{self.start_date or 'start'} to {self.end_date or 'end'}" + (
-            f" ({kinds})" if kinds else ""
+    def _source(self) -> Source:
+        numbers = _file_numbers(self.release)
+        names = tuple(f"test{'' if number == 1 else number}.jsonl" for number in numbers)
+        return Source(
+            repository=_REPOSITORY,
+            remote=names,
+            local=tuple((name, f"{name}.gz") for name in names),
         )
 
-    def _split(self, row: _Row) -> Split | None:
-        """The split of a problem; None where it is not wanted."""
-        day = row.contest_date[:10]
-        if (self.start_date and day < self.start_date) or (self.end_date and day > self.end_date):
-            return None
-        if row.question_id in self.exclude or not (
-            _among(row.difficulty, self.difficulties) and _among(row.platform, self.platforms)
-        ):
-            return None
-        if self.test_from and day >= self.test_from:
-            return "test"
-        if self.train_before and day >= self.train_before:
-            return None if self.test_from else "test"
-        return assign(row.question_id, self.split)
+    def _selection(self) -> str:
+        platforms = f" on {'/'.join(self.platforms)}" if self.platforms else ""
+        return f"{super()._selection()}{platforms}"
 
-    def _problem(self, row: _Row, split: Split, where: str) -> Problem:
+    def _facts(self, row: _Row) -> Facts:
+        return Facts(
+            problem_id=row.question_id,
+            platform=row.platform,
+            difficulty=row.difficulty,
+            day=row.contest_date[:10],
+        )
+
+    def _split(self, row: _Row, facts: Facts) -> Split | None:
+        if self.platforms and facts.platform not in self.platforms:
+            return None
+        return super()._split(row, facts)
+
+    def _content(self, row: _Row, where: str) -> Content:
         tests = _tests(row, where)
         if not tests:
-            raise DataError(f"{where}: problem {row.question_id!r} has no tests; exclude it")
+            raise DataError(f"{where} has no tests; exclude it")
         name = row.fn_name or _function_name(row, where)
         public = [Case(input=t.input, output=t.output) for t in tests if t.public]
-        return with_key(
-            Problem(
-                key="",
-                problem_id=row.question_id,
-                statement=row.question_content,
-                starter_code=row.starter_code,
-                hidden=self._suite(name, [Case(input=t.input, output=t.output) for t in tests]),
-                public=self._suite(name, public) if public else None,
-                probe=self._probe(row, name, public) if public and self.probes else None,
-                difficulty=row.difficulty,
-                split=split,
-                date=row.contest_date[:10],
-                platform=row.platform,
-            )
+        return Content(
+            statement=row.question_content,
+            starter_code=row.starter_code,
+            hidden=self._suite(name, [Case(input=t.input, output=t.output) for t in tests]),
+            public=self._suite(name, public) if public else None,
+            probe=self._probe(row, name, public) if public and self.probes else None,
         )
 
     def _suite(self, name: str, cases: list[Case]) -> Suite:
@@ -196,36 +147,33 @@ class LiveCodeBenchDataset:
         return replace(suite, seconds=min(self.seconds, PROBE_SECONDS))
 
 
-def _among(value: str, wanted: tuple[str, ...]) -> bool:
-    return not wanted or value in wanted
+def _file_numbers(release: str) -> range:
+    """The files of a release, from 1.
 
-
-def _check_values(name: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:
-    for value in values:
-        if value not in known:
-            raise ConfigError(f"{name}: unknown value {value!r}: {nearest(value, known)}")
-
-
-def _check_day(name: str, day: str) -> None:
-    try:
-        if day and datetime.date.fromisoformat(day).isoformat() == day:
-            return
-    except ValueError:
-        pass
-    if day:
-        raise ConfigError(f"{name} = {day!r} is no day: expected one such as '2025-02-01'")
+    Raises:
+        ConfigError: there is no such release.
+    """
+    latest = re.sub("latest$", f"v{_FILES}", release)
+    match = re.fullmatch(r"(release_)?v([1-9])(?:_v([1-9]))?", latest)
+    if match and not (match[1] and match[3]):
+        last = int(match[3] or match[2])
+        first = 1 if match[1] else int(match[2])
+        if first <= last <= _FILES:
+            return range(first, last + 1)
+    raise ConfigError(
+        f"release = {release!r}: expected release_v1 to release_v{_FILES}, release_latest, "
+        f"one file (v1 to v{_FILES}), or a range of files such as v4_v{_FILES}"
+    )
 
 
 def _function_name(row: _Row, where: str) -> str:
     try:
         return msgspec.json.decode(row.metadata or "{}", type=_Metadata).func_name or ""
     except msgspec.DecodeError as error:
-        message = f"{where}: problem {row.question_id!r}: metadata is no JSON object ({error})"
-        raise DataError(message) from error
+        raise DataError(f"{where}: metadata is no JSON object ({error})") from error
 
 
 def _tests(row: _Row, where: str) -> list[_Test]:
-    where = f"{where}: problem {row.question_id!r}"
     tests = _decoded(bytes(row.tests), where)
     public = _decoded(_text(row.public_test_cases, where).encode(), where)
     for test in public:

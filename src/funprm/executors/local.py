@@ -172,7 +172,7 @@ class LocalExecutor:
             return self._recent[1]
         known = self._suites.pop(job.suite, None)
         if known is None:
-            prepared = PreparedSuite(job.suite, self._seconds, self._compat)
+            prepared = PreparedSuite(job.suite.unpacked(), self._seconds, self._compat)
             known = next(self._suite_numbers), prepared
         self._suites[job.suite] = known
         if len(self._suites) > _KNOWN_SUITES:

@@ -41,7 +41,8 @@ class Docket:
         """The key of a program's verdict by a suite."""
         name = self._suites.get(id(suite))
         if name is None:
-            name = self._suites[id(suite)] = key_of(asdict(suite))
+            known = {k: v for k, v in asdict(suite).items() if k != "packed" or v}
+            name = self._suites[id(suite)] = key_of(known)
         return key_of(self._rules, name, code)
 
     def verdict(self, suite: Suite | None, code: str) -> Verdict | None:
