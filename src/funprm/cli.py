@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_run_verbs(verbs)
     _add_solve(verbs)
+    _add_data_verbs(verbs)
     _add_tools(verbs)
     return parser
 
@@ -103,6 +104,46 @@ def _add_solve(verbs: Any) -> None:  # noqa: ANN401
     solve.add_argument("--scores", action="store_true", help="list all candidates on stderr")
     solve.add_argument("--json", action="store_true", help="print everything as JSON")
     solve.set_defaults(call=_solve)
+
+
+def _add_data_verbs(verbs: Any) -> None:  # noqa: ANN401
+    export = verbs.add_parser("export", help="a run's programs or rewards in other tools' forms")
+    _add_run_arguments(export)
+    export.add_argument(
+        "format",
+        help="livecodebench, livecodebench-custom, bigcodebench, evalplus, stepwise or programs",
+    )
+    export.add_argument("out", type=Path, help="a file that ends in .json, .jsonl or .parquet")
+    export.add_argument(
+        "--split", default="", help="of which problems (default test; of stepwise, train)"
+    )
+    export.add_argument(
+        "--selector", default="", help="only the program that it chose, such as score:funprm"
+    )
+    export.add_argument("--model", default="", help="stepwise: with this model's corrected rewards")
+    export.set_defaults(call=_export)
+    imports = verbs.add_parser("import", help="programs of other tools as generations, to replay")
+    imports.add_argument("file", type=Path, help="LiveCodeBench, BigCodeBench or EvalPlus outputs")
+    imports.add_argument("--out", type=Path, required=True, help="generations as JSON lines")
+    imports.add_argument("--verdicts", type=Path, help="also write the other tool's verdicts")
+    imports.add_argument("--problems", type=Path, help="problems.jsonl, for bare completions")
+    imports.add_argument("--json", action="store_true", help="print the counts as JSON")
+    imports.set_defaults(call=_import)
+    check = verbs.add_parser(
+        "check-dataset",
+        help="judge a data set's reference solutions, and stubs that must fail",
+        epilog="Exit status: 1 if a reference fails or a stub passes; else as usual.",
+    )
+    check.add_argument("dataset", help="a run's TOML file, or the name of a data set")
+    check.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting, such as dataset.path=data; can be repeated",
+    )
+    check.add_argument("--json", action="store_true", help="print all counts and ids as JSON")
+    check.set_defaults(call=_check_dataset)
 
 
 def _add_tools(verbs: Any) -> None:  # noqa: ANN401
@@ -268,6 +309,52 @@ def _judge(arguments: argparse.Namespace) -> None:
         _write(", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing to judge")
 
 
+def _export(arguments: argparse.Namespace) -> None:
+    import msgspec
+
+    from funprm.console import progress_for
+    from funprm.pipeline.exporting import Wanted, export
+    from funprm.pipeline.run import Run
+
+    names = ("format", "out", "split", "selector", "model")
+    asked = Wanted(**{name: getattr(arguments, name) for name in names})
+    with closing(progress_for()) as progress, Run(_config(arguments), progress) as run:
+        done = export(run, asked)
+    if arguments.json:
+        _write(msgspec.json.encode(done).decode())
+    else:
+        _write(f"{done['rows']} rows in {arguments.out}; {done['left_out']} programs left out")
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    import msgspec
+
+    from funprm.formats.importing import import_programs
+
+    counts = import_programs(
+        arguments.file, arguments.out, verdicts=arguments.verdicts, problems=arguments.problems
+    )
+    if arguments.json:
+        _write(msgspec.json.encode(counts).decode())
+    else:
+        shown = ", ".join(f"{count} {name}" for name, count in counts.items())
+        _write(f"{sum(counts.values())} programs in {arguments.out}: {shown}")
+
+
+def _check_dataset(arguments: argparse.Namespace) -> int:
+    import msgspec
+
+    from funprm.config import parse_override
+    from funprm.console import progress_for
+    from funprm.pipeline.checking import check_dataset
+
+    overrides = dict(map(parse_override, arguments.set))
+    with closing(progress_for()) as progress:
+        check = check_dataset(arguments.dataset, overrides, progress)
+    _write(msgspec.json.encode(check.json()).decode() if arguments.json else check.text())
+    return 0 if check.sound else 1
+
+
 def _validate(arguments: argparse.Namespace) -> None:
     from funprm.datasets.jsonl import JsonlDataset
 
@@ -296,7 +383,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done, 2 wrong input or refused environment, 130 interrupted; of `solve` also 1, 3.
+        0 done, 2 wrong input or refused environment, 130 interrupted; 1 a check found
+        faults; of `solve` also 1, 3.
     """
     arguments = build_parser().parse_args(argv)
     call: Callable[[argparse.Namespace], int | None] = arguments.call
@@ -310,7 +398,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         sys.stderr.write(
             f"funprm: this needs the package {error.name!r}, which is not installed: "
-            "pip install 'funprm[train,serve,report]'\n"
+            "pip install 'funprm[train,serve,report,data]'\n"
         )
         return 2
     except KeyboardInterrupt as interruption:
