@@ -1,9 +1,11 @@
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from funprm import registry
 from funprm.config import load_config, parse_config
+from funprm.datasets.files import Facts
 from funprm.errors import ConfigError, InputError
 
 MINIMAL = {"output": "runs/x", "dataset": {"name": "mini"}, "policy": {"name": "huggingface"}}
@@ -57,11 +59,45 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_config(broken)
 
 
+def test_a_prompt_from_a_file_is_part_of_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("Solve.\n\n{{statement}}\n")
+    policy = {"name": "huggingface", "prompt_file": str(path)}
+    config = parse_config({**MINIMAL, "policy": policy, "completer": policy})
+    assert config.policy.options == {"prompt": "template:Solve.\n\n{{statement}}"}
+    assert config.completer == config.policy
+    with pytest.raises(ConfigError, match="policy: both prompt and prompt_file are set"):
+        parse_config({**MINIMAL, "policy": {**policy, "prompt": "plain"}})
+    with pytest.raises(InputError, match=r"policy.prompt_file: cannot read .*absent"):
+        parse_config({**MINIMAL, "policy": {**policy, "prompt_file": str(tmp_path / "absent")}})
+
+
+def test_the_executor_is_the_local_one_unless_named() -> None:
+    config = parse_config({**MINIMAL, "executor": {"workers": 1}})
+    assert (config.executor.name, config.executor.options) == ("local", {"workers": 1})
+
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = [*sorted(ROOT.glob("configs/*.toml")), *sorted(ROOT.glob("src/funprm/demo/*.toml"))]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_configurations_that_train_have_problems_to_train_on(path: Path) -> None:
+    """Files: of a thousand dated problems before the test window, some fall to every split."""
+    config = load_config(path)
+    if not config.models or config.dataset.name == "mini":
+        return
+    data = registry.build("datasets", config.dataset.name, config.dataset.options)
+    facts = [Facts(problem_id=str(number), day="2024-01-01") for number in range(1000)]
+    splits = Counter(data._split(None, fact) for fact in facts)
+    assert splits["train"] > 400, splits
+    assert min(splits["meta"], splits["validation"]) > 50, splits
+    assert "test" not in splits
+
+
 def test_every_shipped_configuration_is_valid() -> None:
-    root = Path(__file__).parents[1]
-    shipped = [*root.glob("configs/*.toml"), *root.glob("src/funprm/demo/*.toml")]
-    assert shipped
-    for path in shipped:
+    assert len(SHIPPED) > 8
+    for path in SHIPPED:
         config = load_config(path)
         registry.check_options("datasets", config.dataset.name, config.dataset.options)
         registry.check_options("executors", config.executor.name, config.executor.options)

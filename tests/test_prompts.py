@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -5,7 +7,9 @@ from hypothesis import strategies as st
 from funprm import prompts
 from funprm.errors import ConfigError
 from funprm.prompts import (
+    PLACEHOLDERS,
     STYLES,
+    TEMPLATES,
     answer_prefix,
     build_prompt,
     extract_code,
@@ -116,6 +120,69 @@ def test_identity_differs_by_style_and_follows_the_text(monkeypatch: pytest.Monk
     after = {style: prompt_identity.__wrapped__(style) for style in STYLES}
     assert after["chain_of_function"] != before["chain_of_function"]
     assert after["plain"] == before["plain"]
+
+
+OWN = "template:Solve.\n\n{{ task }}\n\n{{statement}}\n\n{{given_code}}\n\nUse {braces}. {{answer}}"
+
+
+def test_a_template_of_ones_own_is_filled() -> None:
+    prompt = build_prompt(problem(statement="Sum {{task}} {x}."), OWN)
+    assert prompt.startswith("Solve.\n\nWrite a Python program")
+    assert "\n\nSum {{task}} {x}.\n\nUse {braces}. Answer with" in prompt  # no code is given
+    prompt = build_prompt(problem("functional", entry="longest", starter=METHOD), OWN)
+    assert "`longest`" in prompt
+    assert f"# Given code\n\n{prompts._STARTER_RULE}\n\n```python\n{METHOD.rstrip()}" in prompt
+    short = build_prompt(problem(), "template:{{statement}}\n\n{{given_code}}")
+    assert short == "Add them.\n\n"
+
+
+@pytest.mark.parametrize("style", sorted(TEMPLATES))
+@pytest.mark.parametrize("starter", ["", METHOD])
+def test_built_in_styles_are_templates_to_start_from(style: str, starter: str) -> None:
+    asked = problem("functional", entry="longest", starter=starter)
+    assert build_prompt(asked, f"template:{TEMPLATES[style]}") == build_prompt(asked, style)
+
+
+def test_every_placeholder_is_explained_and_filled() -> None:
+    template = "template:" + "|".join(f"{{{{{name}}}}}" for name in PLACEHOLDERS)
+    parts = build_prompt(problem("functional", entry="f", starter="def f():"), template).split("|")
+    assert len(parts) == len(PLACEHOLDERS)
+    assert all(parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{{statment}}", "unknown placeholder {{statment}}: did you mean 'statement'"),
+        ("Solve it.", "expected {{statement}}, where the problem goes"),
+        ("", "expected {{statement}}"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_refused(text: str, message: str) -> None:
+    for use in (prompt_identity, lambda style: build_prompt(problem(), style)):
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            use(f"template:{text}")
+
+
+def test_identity_follows_the_template() -> None:
+    assert prompt_identity(OWN) != prompt_identity(OWN + " Be brief.")
+    assert answer_prefix(OWN, "x = 1\n") == "```python\nx = 1\n"
+
+
+def test_bigcodebench_is_asked_by_instruction_or_by_code_to_complete() -> None:
+    """A task of BigCodeBench in both of its forms, plain and as a chain of functions."""
+    code = 'import math\ndef task_func(x):\n    """Double x."""\n'
+    instruct = problem("unittest", entry="task_func", statement="Double x. Start with: ...")
+    complete = problem("unittest", entry="task_func", starter=code, statement="Complete it.")
+    for style in ("plain", "chain_of_function"):
+        asked = build_prompt(instruct, style)
+        assert "defines the function `task_func`" in asked
+        assert "Double x. Start with" in asked
+        assert "# Given code" not in asked
+        assert f"```python\n{code.rstrip()}\n```" in build_prompt(complete, style)
+    assert "Helpers are functions at the top level, after `task_func`" in build_prompt(
+        complete, "chain_of_function"
+    )
 
 
 def test_an_answer_begins_with_the_prefix_inside_the_fence() -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_type_hints
 import msgspec
 
 from funprm.errors import ConfigError, InputError, nearest
+from funprm.interfaces import TEMPLATE
 from funprm.records import Split
 
 Mode = Literal["orm", "none", "joint", "table", "reweight", "table+reweight"]
@@ -217,12 +218,28 @@ def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunCo
         if isinstance(tree.get(part), dict):
             options = dict(tree[part])
             name = options.pop("name", "local" if part == "executor" else "")
+            if part in ("policy", "completer") and "prompt_file" in options:
+                options["prompt"] = _template(part, options)
             tree[part] = {"name": name, "options": options}
     _check_keys(tree, RunConfig, where, "")
     try:
         return msgspec.convert(tree, RunConfig)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {str(error).replace('$.', '')}") from error
+
+
+def _template(part: str, options: dict[str, Any]) -> str:
+    """The prompt that `prompt_file` holds: the text is a setting, so that a run knows it."""
+    name = options.pop("prompt_file")
+    if "prompt" in options:
+        raise ConfigError(f"{part}: both prompt and prompt_file are set: expected one of them")
+    try:
+        return TEMPLATE + Path(str(name)).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{part}.prompt_file: cannot read {str(name)!r} ({error}): expected a text with "
+            "{{statement}}, see docs/data.md"
+        ) from error
 
 
 def _check_keys(tree: Mapping[str, Any], kind: type[Any], where: str, prefix: str) -> None:

@@ -13,6 +13,9 @@ from typing import ClassVar, Literal, Protocol
 
 from funprm.records import Json, LabelledProgram, Problem, Suite, Verdict
 
+TEMPLATE = "template:"
+"""What a policy's setting `prompt` begins with where it is a template's text, not a style."""
+
 
 class Dataset(Protocol):
     """Problems. Entry-point group `funprm.datasets`."""

@@ -2,20 +2,55 @@
 
 Three styles: `chain_of_function` asks for a program made of documented functions (arXiv
 2601.22249, section 3.1), `plain` asks for a program only, `statement` is the bare problem text,
-for small language models that continue it. `prompt_identity` changes whenever a prompt does.
+for small language models that continue it. Besides these, a style may be a template of one's own:
+`template:` and its text (`prompt_file` of a configuration puts it there). `prompt_identity`
+changes whenever a prompt does.
 """
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from funprm.errors import ConfigError, nearest
+from funprm.interfaces import TEMPLATE
 from funprm.records import Problem, Suite, key_of
 
 STYLES = ("chain_of_function", "plain", "statement")
 """The prompt styles, by name."""
+
+PLACEHOLDERS = {
+    "task": "what to write: a program that reads standard input, a function, or a method",
+    "statement": "the problem",
+    "given_code": "the code that the program must begin with, introduced; may be empty",
+    "form": "the rules of a program made of functions, and an example",
+    "answer": "how to answer: the complete program in one code block",
+    "entry_point": "the quoted name of the function or method; empty for standard input",
+}
+"""What `{{name}}` stands for in a template. A line that holds only a placeholder is left out, with
+the empty line after it, where nothing is to be put there."""
+
+_PLAIN = """\
+{{task}}
+
+# Problem
+
+{{statement}}
+
+{{given_code}}
+
+# Answer
+
+{{answer}}"""
+
+TEMPLATES = {
+    "plain": _PLAIN,
+    "chain_of_function": _PLAIN.replace(
+        "# Answer", "# Form of the program\n\n{{form}}\n\n# Answer"
+    ),
+}
+"""The built-in templates by style: where to start from for one's own."""
 
 _Form = Literal["stdin", "function", "method"]
 
@@ -138,6 +173,8 @@ class Solution:
 ''',
 }
 
+_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
 _STARTER_RULE = (
     "The program begins with this code; keep its names, signatures and docstrings as they are:"
 )
@@ -154,27 +191,41 @@ def build_prompt(problem: Problem, style: str) -> str:
     Args:
         problem: what is to be solved; its hidden suite decides what form the program takes
             (reads standard input, defines a function, or a method of `class Solution`).
-        style: one of `STYLES`.
+        style: one of `STYLES`, or a template.
 
     Returns:
         The message; for `statement`, `render_statement(problem)` and nothing more.
 
     Raises:
-        ConfigError: the style is unknown.
+        ConfigError: the style is unknown, or the template cannot be used.
     """
     _check_style(style)
     if style == "statement":
         return render_statement(problem)
+    template = TEMPLATES.get(style, style.removeprefix(TEMPLATE))
+    return _filled(template, _values(problem))
+
+
+def _values(problem: Problem) -> dict[str, str]:
+    """What the placeholders stand for."""
     form, entry = _form(problem)
-    parts = [_TASK[form].format(entry=entry), f"# Problem\n\n{problem.statement.strip()}"]
-    if starter := problem.starter_code.rstrip():
-        parts.append(f"# Given code\n\n{_STARTER_RULE}\n\n{_fenced(starter)}")
-    if style == "chain_of_function":
-        rules = _FORM_RULES.format(place=_PLACE[form].format(entry=entry))
-        example = f"{_FORM_INTRODUCTION}\n\n{_fenced(_EXAMPLE[form])}"
-        parts.append(f"# Form of the program\n\n{rules}\n\n{example}")
-    parts.append(f"# Answer\n\n{_ANSWER_RULE}")
-    return "\n\n".join(parts)
+    starter = problem.starter_code.rstrip()
+    rules = _FORM_RULES.format(place=_PLACE[form].format(entry=entry))
+    return {
+        "task": _TASK[form].format(entry=entry),
+        "statement": problem.statement.strip(),
+        "given_code": f"# Given code\n\n{_STARTER_RULE}\n\n{_fenced(starter)}" if starter else "",
+        "form": f"{rules}\n\n{_FORM_INTRODUCTION}\n\n{_fenced(_EXAMPLE[form])}",
+        "answer": _ANSWER_RULE,
+        "entry_point": entry,
+    }
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        if not value:
+            template = re.sub(rf"(?m)^{{{{{name}}}}}[ \t]*(?:\n\n?|\Z)", "", template)
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
 
 def answer_prefix(style: str, prefix: str) -> str:
@@ -240,6 +291,15 @@ def extract_code(text: str) -> str:
 
 def _check_style(style: str) -> None:
     if style in STYLES:
+        return
+    if style.startswith(TEMPLATE):
+        names = [match[1] for match in _PLACEHOLDER.finditer(style)]
+        for name in names:
+            if name not in PLACEHOLDERS:
+                hint = nearest(name, PLACEHOLDERS)
+                raise ConfigError(f"prompt template: unknown placeholder {{{{{name}}}}}: {hint}")
+        if "statement" not in names:
+            raise ConfigError("prompt template: expected {{statement}}, where the problem goes")
         return
     raise ConfigError(f"unknown prompt style {style!r}: {nearest(style, STYLES)}")
 

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -36,6 +36,17 @@ def seed_of(*parts: Json) -> int:
     True
     """
     return int(key_of("seed", *parts)[:8], 16) % 2**31
+
+
+def shared_fields(record: Any, kind: type[Any]) -> dict[str, Any]:  # noqa: ANN401
+    """Values of the fields that a record and another type of record have in common.
+
+    Args:
+        record: an instance of a dataclass.
+        kind: a dataclass.
+    """
+    names = {field.name for field in fields(kind)}
+    return {f.name: getattr(record, f.name) for f in fields(record) if f.name in names}
 
 
 SuiteKind = Literal["stdin", "functional", "check", "unittest"]

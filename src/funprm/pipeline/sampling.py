@@ -7,7 +7,7 @@ from typing import TypeVar
 from funprm.errors import DataError, PolicyError
 from funprm.interfaces import Policy, Request, Sample
 from funprm.pipeline.run import Outcome, Run, stage
-from funprm.records import Generation, Problem, Rollout, Steps, key_of, seed_of
+from funprm.records import Generation, Problem, Rollout, Steps, key_of, seed_of, shared_fields
 from funprm.steps import find_steps
 from funprm.store import RecordFile
 
@@ -55,20 +55,10 @@ def generate(run: Run) -> Outcome:
 
     def record(sample: Sample) -> Generation:
         request = indices[sample.key]
+        values = shared_fields(sample, Generation)
+        values["text"] = sample.text if sample.text != sample.code else ""
         return Generation(
-            key=sample.key,
-            problem_id=request.problem.problem_id,
-            index=request.index,
-            code=sample.code,
-            text=sample.text if sample.text != sample.code else "",
-            policy=label,
-            finish=sample.finish,
-            prompt_tokens=sample.prompt_tokens,
-            completion_tokens=sample.completion_tokens,
-            logprob=sample.logprob,
-            self_certainty=sample.self_certainty,
-            seconds=sample.seconds,
-            cost=sample.cost,
+            **values, problem_id=request.problem.problem_id, index=request.index, policy=label
         )
 
     unanswered = _sample(run, "generate", run.policy, requests, record, Generation)
@@ -119,16 +109,12 @@ def rollout(run: Run) -> Outcome:
 
     def record(sample: Sample) -> Rollout:
         request = wanted[sample.key]
+        problem_id = request.problem.problem_id
         return Rollout(
-            key=sample.key,
-            problem_id=request.problem.problem_id,
-            prefix=prefix_key(request.problem.problem_id, request.prefix),
+            **shared_fields(sample, Rollout),
+            problem_id=problem_id,
+            prefix=prefix_key(problem_id, request.prefix),
             index=request.index,
-            code=sample.code,
-            kept=sample.kept,
-            completion_tokens=sample.completion_tokens,
-            seconds=sample.seconds,
-            cost=sample.cost,
         )
 
     unanswered = 0

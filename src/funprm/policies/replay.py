@@ -14,7 +14,7 @@ import msgspec
 
 from funprm.errors import ConfigError, PolicyError, RecordError
 from funprm.interfaces import Request, Sample
-from funprm.records import Generation, Json
+from funprm.records import Generation, Json, shared_fields
 
 _PROBLEM_FIELDS = ("problem_id", "task_id", "question_id")
 _CODE_FIELDS = ("code", "solution", "completion")
@@ -224,15 +224,4 @@ def _from_generation(entry: dict[str, Json], place: str) -> Sample:
         record = msgspec.convert(entry, Generation)
     except msgspec.ValidationError as error:
         raise RecordError(f"{place}: no generation record ({error})") from error
-    return Sample(
-        key="",
-        code=record.code,
-        text=record.text,
-        finish=record.finish,
-        prompt_tokens=record.prompt_tokens,
-        completion_tokens=record.completion_tokens,
-        logprob=record.logprob,
-        self_certainty=record.self_certainty,
-        seconds=record.seconds,
-        cost=record.cost,
-    )
+    return Sample(**{**shared_fields(record, Sample), "key": ""})
