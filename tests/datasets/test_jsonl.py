@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from funprm.datasets.jsonl import JsonlDataset
+from funprm.datasets.jsonl import JsonlDataset, read_problem
 from funprm.datasets.split import Fractions
 from funprm.errors import DataError, InputError, RecordError
 from funprm.records import Problem
@@ -164,3 +164,21 @@ def test_nothing_to_load(tmp_path: Path) -> None:
         list(JsonlDataset(path=str(tmp_path)).load())
     with pytest.raises(DataError, match="no problems of one's own in"):
         load(tmp_path)
+
+
+def test_one_problem_is_read_from_a_text_as_from_a_file(tmp_path: Path) -> None:
+    for row in (stdin(split="meta"), function()):
+        assert [read_problem(json.dumps(row).encode(), "here")] == load(tmp_path, row)
+    with pytest.raises(DataError, match="here: problem 'next': has no tests"):
+        read_problem(json.dumps(stdin(tests=[])).encode(), "here")
+
+
+def test_problems_are_chosen_and_split_by_date(tmp_path: Path) -> None:
+    rows = [stdin(id=str(month), date=f"2025-0{month}-01") for month in range(1, 6)]
+    options = {"train_before": "2025-03-01", "test_from": "2025-04-01", "split": "train"}
+    found = load(tmp_path, *rows, stdin(id="own", split="meta"), exclude=("5",), **options)
+    assert [(p.problem_id, p.split) for p in found] == [
+        *(("1", "train"), ("2", "train"), ("4", "test"), ("own", "meta")),
+    ]
+    with pytest.raises(DataError, match=r"in the window 2026-01-01 to end that are hard: widen"):
+        load(tmp_path, *rows, start_date="2026-01-01", difficulties=("hard",))
