@@ -99,7 +99,7 @@ class Suite:
         if size < PACKED_FROM:
             return self
         text = json.dumps([[case.input, case.output] for case in self.cases])
-        packed = base64.b64encode(zlib.compress(text.encode())).decode()
+        packed = base64.b64encode(zlib.compress(text.encode(), level=1)).decode()
         return replace(self, cases=(), packed=packed)
 
     def unpacked(self) -> "Suite":

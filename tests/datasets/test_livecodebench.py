@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from funprm.datasets import hub
 from funprm.datasets.livecodebench import PRELUDE, LiveCodeBenchDataset
@@ -238,6 +240,28 @@ def test_damaged_packed_tests_are_refused(tmp_path: Path) -> None:
 def test_texts_of_every_pickle_protocol_are_read(protocol: int, text: str) -> None:
     value = base64.b64encode(zlib.compress(pickle.dumps(text, protocol))).decode()
     assert unpack_text(value, "here") == text
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.text(), st.text()), min_size=1, max_size=5), st.booleans())
+def test_records_in_the_official_encoding_come_back(
+    tmp_path_factory: pytest.TempPathFactory, tests: list[tuple[str, str]], functional: bool
+) -> None:
+    """Tests, packed as the benchmark packs them, are the problem's cases; and packed again."""
+
+    def encoded(cases: list[tuple[str, str]]) -> str:
+        kind = "functional" if functional else "stdin"
+        return packed(json.dumps([dict(input=i, output=o, testtype=kind) for i, o in cases]))
+
+    row = livecodebench(private=encoded(tests), public_test_cases="[]")
+    if functional:
+        row["metadata"] = json.dumps({"func_name": "total"})
+    folder = tmp_path_factory.mktemp("rows")
+    (problem,) = load(folder, row)
+    assert problem.hidden.kind == ("functional" if functional else "stdin")
+    cases = [(case.input, str(case.output)) for case in problem.hidden.unpacked().cases]
+    assert cases == tests
+    assert load(folder, {**row, "private_test_cases": encoded(cases)}) == [problem]
 
 
 def test_random_bytes_are_refused_in_one_line() -> None:
