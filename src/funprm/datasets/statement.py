@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import msgspec
 
+from funprm.datasets.files import with_key
 from funprm.datasets.jsonl import read_problem
 from funprm.datasets.probes import PROBE_SECONDS, probe_cases
-from funprm.datasets.files import with_key
 from funprm.errors import DataError, InputError, RecordError
 from funprm.records import Json, Problem, Suite
 
