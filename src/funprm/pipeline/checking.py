@@ -30,7 +30,7 @@ class Check:
     failed: dict[str, str] = field(default_factory=dict)
     """References that do not, by problem: suite, status and detail."""
     not_judged: dict[str, str] = field(default_factory=dict)
-    """References that the judge could not run (a library is missing, ...)."""
+    """References of which the judge can say nothing (values that are no JSON, ...)."""
     stubs_passed: tuple[str, ...] = ()
     """Problems whose hidden tests a program passes that does nothing."""
 
