@@ -90,6 +90,11 @@ def test_unknown_model_refused_as_a_bad_request() -> None:
         assert "HTTP 400: Invalid model: tin" in failure(policy(server.url, model="tin"))
 
 
+def test_a_server_that_is_bound_to_another_model() -> None:
+    with serve(refuse(400, "Server is pinned to 'tiny'; requested 'tin'.")) as server:
+        assert "did you mean 'tiny'?" in failure(policy(server.url, model="tin"))
+
+
 def test_unreachable() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
