@@ -84,6 +84,13 @@ def test_a_way_that_was_set_is_not_probed(way: str) -> None:
     assert (sample.code, sample.kept) == (PREFIX + REST, True)
 
 
+def test_prefill_where_the_server_does_not_know_it() -> None:
+    with serve(Model(prefill=False, completions=True).script()) as server:
+        tested = policy(server.url, continuation="prefill")
+        with pytest.raises(PolicyError, match=r"set continuation to 'completions'"):
+            list(tested.sample(requests(1, prefix=PREFIX)))
+
+
 def test_raw_models_continue_without_probe() -> None:
     with serve(Model(prefill=False, completions=True).script()) as server:
         tested = policy(server.url, endpoint="completions", prompt="statement")

@@ -90,6 +90,11 @@ def test_unknown_model_refused_as_a_bad_request() -> None:
         assert "HTTP 400: Invalid model: tin" in failure(policy(server.url, model="tin"))
 
 
+def test_a_server_that_is_bound_to_another_model() -> None:
+    with serve(refuse(400, "Server is pinned to 'tiny'; requested 'tin'.")) as server:
+        assert "did you mean 'tiny'?" in failure(policy(server.url, model="tin"))
+
+
 def test_unreachable() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -124,14 +129,32 @@ def test_refusals_of_the_server(script: Script, message: str) -> None:
 def test_a_refusal_of_a_few_requests_leaves_them_out() -> None:
     def rule(path: str, body: dict[str, int]) -> None:
         if body["seed"] == 3:
-            raise RefusalError(
-                400, "maximum context length is 10 tokens", "context_length_exceeded"
-            )
+            raise RefusalError(400, "I do not like this one")
 
     with serve(Script(rule=rule)) as server:  # type: ignore[arg-type]
         tested = policy(server.url)
         assert len(list(tested.sample(requests(8)))) == 7
     assert tested.stats().failed == 1
+
+
+@pytest.mark.parametrize("prefix", ["", "x = 1\n"])
+def test_an_answer_gets_the_room_that_is_left(prefix: str) -> None:
+    room = 100
+
+    def rule(path: str, body: dict[str, int]) -> None:
+        if body["max_tokens"] > room:
+            raise RefusalError(400, "This model's maximum context length is 4096 tokens.")
+
+    with serve(Script(rule=rule)) as server:  # type: ignore[arg-type]
+        tested = policy(server.url, max_tokens=1000, continuation="completions")
+        (sample,) = tested.sample(requests(1, prefix=prefix))
+        assert sample.finish == "stop"
+        assert [body["max_tokens"] for body in server.bodies] == [1000, 500, 250, 125, 62]
+        room = 0
+        (sample,) = tested.sample(requests(1, prefix=prefix))
+    assert (sample.finish, sample.code, sample.kept) == ("length", prefix, True)
+    assert server.bodies[-1]["max_tokens"] >= 16
+    assert tested.stats().cut_off == 1
 
 
 def test_the_key_is_nowhere(caplog: pytest.LogCaptureFixture) -> None:

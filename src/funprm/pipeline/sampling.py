@@ -1,5 +1,6 @@
 """Problems, programs, steps and rollouts: the stages that ask data sets and policies."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
@@ -12,6 +13,9 @@ from funprm.steps import find_steps
 from funprm.store import RecordFile
 
 R = TypeVar("R", Generation, Rollout)
+
+_ENDS = {"length": "cut off", "refused": "refused", "empty": "empty"}
+"""What is told of answers that did not end by themselves with a program."""
 
 
 @stage("load")
@@ -64,14 +68,20 @@ def generate(run: Run) -> Outcome:
     unanswered = _sample(run, "generate", run.policy, requests, record, Generation)
     run.forget("generations")
     tokens = sum(g.completion_tokens for g in run.generations.values())
+    cost = round(sum(g.cost for g in run.generations.values()), 6)
+    ends = Counter(_ENDS[g.finish] for g in run.generations.values() if g.finish in _ENDS)
+    odd = "".join(f", {count} {how}" for how, count in ends.items())
     return Outcome(
-        note=f"{len(run.generations)} programs, {tokens} tokens",
+        note=f"{len(run.generations)} programs, {tokens} tokens"
+        + (f", cost {cost:.4g}" if cost else "")
+        + odd,
         facts=dict(
             programs=len(run.generations),
             unanswered=unanswered,
             completion_tokens=tokens,
             prompt_tokens=sum(g.prompt_tokens for g in run.generations.values()),
-            cost=round(sum(g.cost for g in run.generations.values()), 6),
+            cost=cost,
+            **ends,
         ),
     )
 

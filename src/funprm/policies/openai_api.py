@@ -70,14 +70,15 @@ class OpenAIPolicy:
     concurrency: int = 32
     batch: int = 256
     timeout: float = 600.0
-    """Seconds for one attempt, from the connection to the last byte."""
+    """Seconds for one attempt, from the connection to the last byte. Give long reasoning time: an
+    answer that comes too late is paid, and asked for again."""
     retries: int = 8
     """Further attempts after a fault."""
     logprobs: bool = False
     continuation: Continuation = "auto"
     """How a prefix is continued; `auto` asks the server, once."""
     price_input: float = 0.0
-    """Money per million prompt tokens."""
+    """Money per million prompt tokens; discounts (cached prompts) are not counted."""
     price_output: float = 0.0
     """Money per million completion tokens."""
     budget_tokens: int = 0

@@ -36,6 +36,14 @@ _UNKNOWN = re.compile(
 )
 
 
+_LEAST_ROOM = 16
+"""Tokens of an answer below which it is not worth asking."""
+
+_NO_ROOM = re.compile(
+    r"context[ _](length|window|size)|prompt is too long|too many input tokens", re.IGNORECASE
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
     """One HTTP call for one or more answers to the same prompt."""
@@ -152,13 +160,25 @@ class Service:
     async def ask(self, transport: Transport, call: Call) -> Answer:
         """The answer to a call, put differently where the server refuses a parameter.
 
+        Where prompt and `max_tokens` do not fit in the model's context together, the answer gets
+        the room that is left (found by halving), as with a model in this process.
+
         Raises:
             RejectedError: as `Transport.post`; UnansweredError and PolicyError likewise.
         """
+        body = dict(call.body)
         while True:
-            spoken = self.dialect.translate(call.body)
+            spoken = self.dialect.translate(body)
             try:
                 return await transport.post(call.path, spoken, call.name)
             except RejectedError as error:
-                if not self.dialect.learn(error, spoken):
+                if lacks_room(error) and body["max_tokens"] >= 2 * _LEAST_ROOM:
+                    body["max_tokens"] //= 2
+                elif not self.dialect.learn(error, spoken):
                     raise
+
+
+def lacks_room(error: RejectedError) -> bool:
+    """Whether prompt and answer were refused as too long for the model's context."""
+    text = f"{error.code} {error.message}"
+    return error.status in (400, 413, 422) and _NO_ROOM.search(text) is not None

@@ -8,6 +8,11 @@ from funprm.policies.openai_transport import RejectedError, Transport
 _MODELS_SHOWN = 8
 
 
+def refuses_prefill(error: RejectedError) -> bool:
+    """Whether the server knows no final message that it is to continue."""
+    return error.status in (400, 422) and "continue_final_message" in error.message
+
+
 def concerns_content(error: RejectedError) -> bool:
     """Whether a content filter refused this one prompt."""
     text = f"{error.code} {error.message}".lower()
@@ -36,8 +41,8 @@ async def explain(error: RejectedError, transport: Transport, model: str) -> Pol
                 f"{base_url} does not answer such calls ({error}): base_url must be the address "
                 "below which /chat/completions lies"
             )
-        case 400 if "model" in error.message.lower() and model in error.message:
-            # Some servers refuse an unknown model so; the word stands in other refusals, too.
+        case 400 if model in error.message:
+            # Some servers refuse an unknown model so; its name stands in other refusals, too.
             offered = await transport.models()
             known = not offered or model in offered
             return None if known else PolicyError(_unknown(offered, base_url, model, error))

@@ -7,16 +7,19 @@ from itertools import groupby
 from funprm.errors import PolicyError
 from funprm.interfaces import Request, Sample
 from funprm.policies.openai_answers import has_usage, read_replies, read_sample
-from funprm.policies.openai_calls import Service
+from funprm.policies.openai_calls import Service, lacks_room
 from funprm.policies.openai_continuation import Way
 from funprm.policies.openai_probe import find_way
-from funprm.policies.openai_rejections import concerns_content, explain
+from funprm.policies.openai_rejections import concerns_content, explain, refuses_prefill
 from funprm.policies.openai_stream import Emit
 from funprm.policies.openai_transport import Answer, RejectedError, Transport, UnansweredError
 from funprm.policies.openai_usage import Budget
 
 _FAILURES_TO_STOP = 8
 """So many failures, if they outnumber the answers, show that the rest would fail, too."""
+_NO_PREFILL = (
+    "does not continue a final message: set continuation to 'completions', 'instruction' or 'auto'"
+)
 
 
 class Session:
@@ -128,7 +131,12 @@ class Session:
                 Sample(key=r.key, code="", finish="refused", kept=not r.prefix) for r in group
             )
             return [self._deliver(sample) for sample in refused]
-        if policy_error := await explain(error, self._transport, self._service.form.model):
+        if lacks_room(error):  # the prompt alone fills the context: final, as a cut-off answer is
+            self._answered += 1
+            return [self._deliver(Sample(key=r.key, code=r.prefix, finish="length")) for r in group]
+        if refuses_prefill(error):
+            self._stop(PolicyError(f"{self._transport.base_url} {_NO_PREFILL} ({error})"))
+        elif policy_error := await explain(error, self._transport, self._service.form.model):
             self._stop(policy_error)
         else:
             self._fail(group, str(error))
