@@ -45,12 +45,10 @@ class Job:
         """No case is left to be run."""
         return self.stopped or self.next >= self.suite["total"]
 
-    def report(self, outcome: str, text: str, cpu: int, wall: int, slowdown: float = 1.0) -> None:
+    def report(self, outcome: str, text: str, cpu: int, wall: int) -> None:
         """Note what happened in the next case; times in microseconds."""
         if self.done:
             return
-        if cpu > 1e6 * self.suite["cpu"] * slowdown:
-            outcome, text = "time", ""
         self.reports.append([outcome, text, cpu, wall])
         self.next += 1
         if self.stop_at_failure and outcome not in ("output", "opaque"):
@@ -113,7 +111,8 @@ class Child:
 
     def seconds_left(self) -> float:
         """Seconds until the next look; ends the program when its time is over."""
-        self._slowdowns.append(_speed.slowdown())
+        if time.monotonic() - self._start > _LONGEST_LOOK:
+            self._slowdowns.append(_speed.slowdown())
         left = self._measure()
         if min(left) <= 0:  # has it answered, and was not heard yet?
             self.read_channel()
@@ -138,11 +137,19 @@ class Child:
         wall = time.monotonic() - self._wall_mark
         if wall > suite["wall"]:  # time in which it had no processor does not count, up to a point
             wall = max(wall - _cleaning.waited(self.pid), 0.1 * wall)
-        return suite["cpu"] * self._slowdown() - cpu, suite["wall"] - wall
+        return self._limit(cpu) - cpu, suite["wall"] - wall
 
-    def _slowdown(self) -> float:
-        """Mean slowdown of the processor while the program ran."""
-        return sum(self._slowdowns) / len(self._slowdowns) if self._slowdowns else 1.0
+    def _limit(self, used: float) -> float:
+        """CPU seconds that a case may use: the limit, stretched by the mean slowdown.
+
+        The slowdown is measured at every later look, and at the latest when it must decide.
+        """
+        limit: float = self.job.suite["cpu"]
+        if used <= limit:
+            return limit
+        if not self._slowdowns:
+            self._slowdowns.append(_speed.slowdown())
+        return limit * sum(self._slowdowns) / len(self._slowdowns)
 
     def _cpu(self) -> float:
         try:
@@ -193,8 +200,7 @@ class Child:
         if letter in _OUTCOMES and kind == "functional":
             cpu, _, wall = head[1:].partition(":")
             if cpu.isdecimal() and wall.isdecimal():
-                times = int(cpu), int(wall)
-                self.job.report(_OUTCOMES[letter], text, *times, self._slowdown())
+                self._report(_OUTCOMES[letter], text, int(cpu), int(wall))
         elif letter in ("e", "m", "E"):
             self._failure = _OUTCOMES[letter.lower()], text
             self._fatal = letter == "E"
@@ -206,6 +212,11 @@ class Child:
             self._finished = text == self._nonce
         elif letter == "c" and self.job.suite["share_code"] and not self.job.compiled:
             self.job.compiled = bytes.fromhex(text)
+
+    def _report(self, outcome: str, text: str, cpu: int, wall: int) -> None:
+        if cpu > 1e6 * self._limit(cpu / 1e6):
+            outcome, text = "time", ""
+        self.job.report(outcome, text, cpu, wall)
 
     # --- its end ---
 
@@ -225,8 +236,7 @@ class Child:
         if not functional or not self._finished:
             outcome, text = self._outcome(status, cpu)
             spent = cpu - self._cpu_mark if functional else cpu
-            times = int(1e6 * spent), int(1e6 * wall)
-            job.report(outcome, text, *times, self._slowdown())
+            self._report(outcome, text, int(1e6 * spent), int(1e6 * wall))
             while self._fatal and not job.done:
                 job.report(outcome, text, 0, 0)
         elif not job.one_by_one:
@@ -237,8 +247,8 @@ class Child:
         code = os.waitstatus_to_exitcode(status)
         if self._reason:
             return self._reason, ""
-        limit = self.job.suite["cpu"] * self._slowdown()
-        if cpu - self._cpu_mark > limit or code == -signal.SIGXCPU:
+        spent = cpu - self._cpu_mark
+        if spent > self._limit(spent) or code == -signal.SIGXCPU:
             return "time", ""
         if self._failure:
             return self._failure

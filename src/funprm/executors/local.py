@@ -17,8 +17,12 @@ from funprm.executors.pool import Worker
 from funprm.interfaces import Job
 from funprm.records import Json, Suite, Verdict
 
-RULES = 1
-"""Version of everything that determines verdicts; raised when a verdict can change."""
+RULES = 2
+"""Version of everything that determines verdicts, part of their keys.
+
+Raise it with every change after which some program could get another verdict from the same suite:
+comparison, namespaces, limits and how time is counted, what ends a suite, what the sandbox lets
+programs see or do. Stored verdicts of other versions are then judged again."""
 _KNOWN_SUITES = 256
 
 
