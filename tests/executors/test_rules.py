@@ -295,6 +295,12 @@ def test_cases_on_streams_see_nothing_of_each_other(judge: Judge, name: str, pre
     assert [r.status for r in verdict.results] == [Status.PASSED] * 5, verdict
 
 
+def test_empty_inputs(judge: Judge) -> None:
+    code = "import sys\nprint(len(sys.stdin.read()))"
+    for inputs in ([""], ["", ""], ["", "a", ""], ["a", "", "b"]):
+        assert judge(code, stdin(*((i, str(len(i))) for i in inputs))).passed
+
+
 def test_cases_that_share_a_process_fail_alone(judge: Judge) -> None:
     cases = [(str(i), str(i)) for i in range(6)]
     code = (

@@ -29,6 +29,8 @@ from funprm.executors._state import State
 
 FILE = "program.py"
 CHANNEL = 3
+_NOT_READY = 71
+"""Exit code of a process that could not be made ready for its program."""
 _RECURSION = 50_000
 _RECURSION_OF_TESTS = sys.getrecursionlimit()
 """Of `unittest` suites; a prelude in the warm parent may have raised it for other suites."""
@@ -121,6 +123,9 @@ def run(task: Task) -> None:
     gc.freeze()  # what the warm parent knows is out of reach for the garbage collector's lists
     try:
         _enter(task)
+    except BaseException:  # noqa: BLE001  (no program has run: its empty output is no answer)
+        os._exit(_NOT_READY)
+    try:
         _RUN[task.suite["kind"]](task)
     except MemoryError:
         _record(b"m", "out of memory")
@@ -131,7 +136,7 @@ def run(task: Task) -> None:
 
 def _enter(task: Task) -> None:
     """Connect the standard streams, set limits, close all else."""
-    if any(task.streams):
+    if len(task.streams) > 1 or any(task.streams):
         os.dup2(os.memfd_create("stdin"), 0)
         _fill_stdin(task.streams[0])
     os.dup2(1, 2)  # the warm parent's 0 and 1 are the null device

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from funprm.errors import ConfigError, ExecutorError
+from funprm.executors import canary, scratch
 from funprm.executors.cases import PreparedSuite
 from funprm.executors.dispatch import Dispatch
 from funprm.executors.isolation import LAYERS
@@ -136,6 +137,8 @@ class LocalExecutor:
             self._workers.pop().close()
 
     def _start(self) -> None:
+        if not self._workers:
+            scratch.sweep()
         try:
             while len(self._workers) < self._count:
                 self._workers.append(Worker(self._python, self._disable))
@@ -143,6 +146,7 @@ class LocalExecutor:
                 if worker.layers_off is None:
                     worker.hello()
                     self._check_layers(worker.layers_off or {})
+                    canary.check(worker)
         except BaseException:
             self._end_workers()
             raise
@@ -150,7 +154,12 @@ class LocalExecutor:
     def _replace(self, dead: Worker) -> Worker:
         dead.close()
         worker = Worker(self._python, self._disable)
-        worker.hello()
+        try:
+            worker.hello()
+            canary.check(worker)
+        except BaseException:
+            worker.close()
+            raise
         return worker
 
     def _check_layers(self, off: dict[str, str]) -> None:
