@@ -7,7 +7,8 @@
 
 CHECKOUT is a copy of the repository LiveCodeBench/LiveCodeBench, which this project does not
 contain. Its checker isolates nothing: give it only programs that you would run yourself. FOLDER
-holds `lcb_train.jsonl.gz` and `lcb_test.jsonl.gz`.
+holds `lcb_train.jsonl.gz` and `lcb_test.jsonl.gz`, for `stable` also `humaneval.jsonl.gz` and
+`humaneval_codegen16b.jsonl.gz`.
 """
 
 import argparse
@@ -21,7 +22,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +33,7 @@ from funprm.interfaces import Job
 from funprm.records import Case, Suite, Verdict
 
 _OFFICIAL = """
-import json, sys, time
+import json, resource, sys, time
 sys.path.insert(0, sys.argv[1])
 from concurrent.futures import ProcessPoolExecutor
 from lcb_runner.evaluation.compute_code_generation_metrics import check_correctness
@@ -39,10 +42,12 @@ def judge(task):
     return all(r is True for r in results)
 if __name__ == "__main__":
     tasks = json.load(open(sys.argv[2]))
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     with ProcessPoolExecutor(int(sys.argv[3])) as pool:
         passed = list(pool.map(judge, tasks))
-    print(json.dumps([time.perf_counter() - start, passed]))
+    wall = time.perf_counter() - start
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(json.dumps([wall, sum(u.ru_utime + u.ru_stime for u in used) - cpu, passed]))
 """
 
 
@@ -66,8 +71,15 @@ def generated(count: int, cases: int = 10) -> list[Job]:
     return jobs
 
 
-def real(folder: Path, name: str, count: int, *, passing: bool) -> list[Job]:
-    """Programs of language models with the confirmed tests of their problems."""
+def real(folder: Path, name: str, count: int, errors: tuple[int | None, ...]) -> list[Job]:
+    """Programs of language models with the confirmed tests of their problems.
+
+    Args:
+        folder: where the data are.
+        name: of the set.
+        count: how many at most.
+        errors: official results wanted: None passed, -2 wrong answer, -3 time limit, -4 error.
+    """
     jobs: list[Job] = []
     for problem in _lines(folder / f"{name}.jsonl.gz"):
         cases = [t for t in problem["tests"] if t["confirmed"]]
@@ -78,7 +90,7 @@ def real(folder: Path, name: str, count: int, *, passing: bool) -> list[Job]:
             prelude="from typing import *\nfrom collections import *\nfrom math import *\n"
             "from builtins import *\n",
         )
-        codes = {c["code"] for c in problem["candidates"] if c["passed"] or not passing}
+        codes = {c["code"] for c in problem["candidates"] if c["error_code"] in errors}
         for code in sorted(codes) if cases else []:
             jobs.append(Job(key=str(len(jobs)), code=code, suite=suite))
     random.Random(0).shuffle(jobs)
@@ -91,17 +103,45 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def ours(jobs: Iterable[Job], workers: int) -> tuple[float, dict[str, Verdict]]:
-    """Seconds (workers being started already) and verdicts."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run took; CPU seconds of all its processes count the same on a busy machine."""
+
+    wall: float
+    cpu: float
+    memory_mb: float = 0.0
+    """Of one worker: its three processes while none runs a program, shared pages counted once."""
+
+
+def ours(jobs: Iterable[Job], workers: int) -> tuple[Cost, dict[str, Verdict]]:
+    """Cost (workers being started already) and verdicts."""
     with LocalExecutor(workers) as executor:
         list(executor.judge(generated(4)))
-        start = time.perf_counter()
+        start, before = time.perf_counter(), _cpu_of(executor)
         verdicts = {v.key: v for v in executor.judge(jobs)}
-        return time.perf_counter() - start, verdicts
+        wall, cpu = time.perf_counter() - start, _cpu_of(executor) - before
+        pids = [executor._workers[0].pid, *_family([executor._workers[0].pid])]
+        return Cost(wall, cpu, sum(map(_proportional, pids))), verdicts
 
 
-def official(jobs: list[Job], workers: int, checkout: Path) -> tuple[float, list[bool]]:
-    """Seconds and verdicts of LiveCodeBench's checker."""
+def _cpu_of(executor: LocalExecutor) -> float:
+    """CPU seconds of this process, of the workers, and of all programs that have ended."""
+    ticks = 0
+    pids = [w.pid for w in executor._workers]
+    for pid in [*pids, *_family(pids)]:
+        ticks += sum(
+            map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15])
+        )
+    return ticks / os.sysconf("SC_CLK_TCK") + time.process_time()
+
+
+def _proportional(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def official(jobs: list[Job], workers: int, checkout: Path) -> tuple[Cost, list[bool]]:
+    """Cost and verdicts of LiveCodeBench's checker."""
     tasks = []
     for job in jobs:
         sample: dict[str, Any] = {
@@ -120,15 +160,16 @@ def official(jobs: list[Job], workers: int, checkout: Path) -> tuple[float, list
     finally:
         script.unlink(missing_ok=True)
         data.unlink(missing_ok=True)
-    seconds, passed = json.loads(done.stdout.splitlines()[-1])
-    return seconds, passed
+    wall, cpu, passed = json.loads(done.stdout.splitlines()[-1])
+    return Cost(wall, cpu), passed
 
 
 def speed(options: argparse.Namespace) -> None:
-    """Programs per second, in alternating runs."""
+    """Programs per second, and per CPU second of all processes, in alternating runs."""
     sets = {"generated, 10 cases": generated(200)}
     if options.data:
-        sets["real candidates"] = real(options.data, "lcb_train", 200, passing=True)
+        sets["real, to 2024-07"] = real(options.data, "lcb_train", 200, (None,))
+        sets["real, from 2025-01"] = real(options.data, "lcb_test", 200, (None,))
     trivial = Suite(
         kind="functional",
         entry_point="f",
@@ -140,14 +181,28 @@ def speed(options: argparse.Namespace) -> None:
     ]
     for name, jobs in sets.items():
         for attempt in range(options.repeat):
-            seconds, verdicts = ours(jobs, options.workers)
-            line = f"{name}: {len(jobs) / seconds:.0f} programs/s"
-            if options.official and len(jobs) <= 200:
-                other, passed = official(jobs, options.workers, options.official)
-                same = sum(verdicts[j.key].passed is p for j, p in zip(jobs, passed, strict=True))
-                line += f"; official {len(jobs) / other:.1f}: {other / seconds:.1f} times as many"
-                line += f"; {same} of {len(jobs)} verdicts equal"
-            print(f"[{attempt}] {line}", flush=True)  # noqa: T201
+            print(f"[{attempt}] {name}: {_compared(jobs, options)}", flush=True)  # noqa: T201
+
+
+def _compared(jobs: list[Job], options: argparse.Namespace) -> str:
+    cost, verdicts = ours(jobs, options.workers)
+    count = len(jobs)
+    own = sum(r.cpu for v in verdicts.values() for r in v.results) / count
+    line = (
+        f"{count / cost.wall:.0f} programs/s, {1e3 * cost.cpu / count:.1f} ms CPU each"
+        f" ({1e3 * own:.1f} in the program), {cost.memory_mb:.0f} MiB per worker"
+    )
+    if not options.official or count > 200:
+        return line
+    other, passed = official(jobs, options.workers, options.official)
+    same = sum(verdicts[j.key].passed is p for j, p in zip(jobs, passed, strict=True))
+    overheads = (other.cpu / count - own) / (cost.cpu / count - own)
+    return (
+        f"{line}; official {count / other.wall:.0f} programs/s, {1e3 * other.cpu / count:.1f} ms;"
+        f" {other.wall / cost.wall:.1f} times as many per second, {other.cpu / cost.cpu:.1f} times"
+        f" per CPU second ({overheads:.1f} without the programs' own time);"
+        f" {same} of {count} verdicts equal"
+    )
 
 
 def flat(options: argparse.Namespace) -> None:
@@ -200,26 +255,58 @@ def deaths(options: argparse.Namespace) -> None:
 
 
 def stable(options: argparse.Namespace) -> None:
-    """Equal verdicts with 1, 2 and 16 workers while other processes want the processors."""
-    jobs = real(options.data, "lcb_train", options.programs // 2, passing=False)
-    jobs += [
-        Job(key=f"t{j.key}", code=j.code, suite=j.suite)
-        for j in real(options.data, "lcb_test", options.programs // 2, passing=False)
-    ]
+    """Equal verdicts with 1, 2 and 16 workers while another process wants a processor."""
+    jobs = mixture(options.data, options.programs)
     first: dict[str, Any] = {}
-    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    busy = f"import os\nwhile os.getppid() == {os.getpid()}: pass"
+    burner = subprocess.Popen([sys.executable, "-c", busy])
     try:
-        for workers in (16, 2, 1):
-            seconds, verdicts = ours(jobs, workers)
-            found = {k: (v.status, len(v.results)) for k, v in verdicts.items()}
+        for attempt in range(options.repeat):
+            workers = (2, 16, 1)[attempt % 3]
+            cost, verdicts = ours(jobs, workers)
+            found = {k: (v.status.value, len(v.results)) for k, v in verdicts.items()}
             first = first or found
             changed = {k: (first[k], found[k]) for k in found if first[k] != found[k]}
-            line = f"{workers} workers: {seconds:.0f} s, {len(changed)} verdicts differ"
-            print(line, changed, flush=True)  # noqa: T201
+            counts = dict(Counter(status for status, _ in found.values()).most_common())
+            line = (
+                f"[{attempt}] {workers} workers: {cost.wall:.0f} s, {len(changed)} of {len(jobs)}"
+            )
+            print(line, "verdicts differ", changed or "", counts, flush=True)  # noqa: T201
     finally:
-        for burner in burners:
-            burner.kill()
-            burner.wait()
+        burner.kill()
+        burner.wait()
+
+
+def mixture(folder: Path, count: int) -> list[Job]:
+    """Real candidates of three sets; few that ran out of time, and a tight limit for them."""
+    third, slow, quick = count // 3, count // 400, (None, -2, -4)
+    jobs = [
+        *real(folder, "lcb_train", third - slow, quick),
+        *real(folder, "lcb_train", slow, (-3,)),
+        *real(folder, "lcb_test", third - slow, quick),
+        *real(folder, "lcb_test", slow, (-3,)),
+    ]
+    jobs += _humaneval(folder, count - len(jobs))
+    return [
+        replace(job, key=f"{number}", suite=replace(job.suite, seconds=2.0))
+        for number, job in enumerate(jobs)
+    ]
+
+
+def _humaneval(folder: Path, count: int) -> list[Job]:
+    tasks = {task["task_id"]: task for task in _lines(folder / "humaneval.jsonl.gz")}
+    samples = [s for s in _lines(folder / "humaneval_codegen16b.jsonl.gz") if s["verdict"] != "tle"]
+    random.Random(0).shuffle(samples)
+    suites = {
+        name: Suite(
+            kind="check",
+            entry_point=task["entry_point"],
+            code=task["test"],
+            prelude="import math, re, collections, itertools\nfrom typing import *\n",
+        )
+        for name, task in tasks.items()
+    }
+    return [Job(key="", code=s["code"], suite=suites[s["task_id"]]) for s in samples[:count]]
 
 
 def main() -> None:
@@ -230,8 +317,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--programs", type=int, default=0)
-    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--repeat", type=int, default=0)
     options = parser.parse_args()
+    options.repeat = options.repeat or {"stable": 10}.get(options.what, 2)
     options.programs = options.programs or {"flat": 50_000}.get(options.what, 2000)
     {"speed": speed, "flat": flat, "deaths": deaths, "stable": stable}[options.what](options)
 

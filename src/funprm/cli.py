@@ -290,23 +290,30 @@ def _read_text(name: str) -> str:
 def _judge(arguments: argparse.Namespace) -> None:
     import msgspec
 
-    from funprm.executors.files import judge_files
+    from funprm.console import progress_for
+    from funprm.executors.files import FileJudge
     from funprm.executors.local import LocalExecutor
 
-    with LocalExecutor(
-        workers=arguments.workers,
-        compat=arguments.compat,
-        python=arguments.python,
-        require_isolation=arguments.require_isolation,
-    ) as executor:
+    with (
+        LocalExecutor(
+            workers=arguments.workers,
+            compat=arguments.compat,
+            python=arguments.python,
+            require_isolation=arguments.require_isolation,
+        ) as executor,
+        closing(progress_for()) as progress,
+    ):
         sys.stderr.write(executor.describe() + "\n")
-        counts = judge_files(
-            arguments.problems, arguments.programs, arguments.out, executor, arguments.suite
+        judge = FileJudge(
+            executor=executor,
+            suite=arguments.suite,
+            warn=lambda line: sys.stderr.write(f"funprm: {' '.join(line.split())}\n"),
+            progress=progress,
         )
-    if arguments.json:
-        _write(msgspec.json.encode(counts).decode())
-    else:
-        _write(", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing to judge")
+        counts = judge.judge(arguments.problems, arguments.programs, arguments.out)
+        shown = ", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing to judge"
+        progress.finish(shown)
+    _write(msgspec.json.encode(counts).decode() if arguments.json else shown)
 
 
 def _export(arguments: argparse.Namespace) -> None:

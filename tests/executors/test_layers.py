@@ -139,7 +139,7 @@ for disable in ((), ("user",), ("landlock",)):
 
 def test_it_works_without_root(tmp_path: Path) -> None:
     user = {} if os.geteuid() else {"user": 65534, "group": 65534, "extra_groups": []}
-    python = sys.executable if os.geteuid() else _python_for_all()
+    python = sys.executable if os.geteuid() else python_for_all()
     tmp_path.chmod(0o777)
     done = subprocess.run(
         [python, "-c", UNPRIVILEGED],
@@ -158,7 +158,7 @@ def test_it_works_without_root(tmp_path: Path) -> None:
         assert lines[0].startswith("True True False True"), lines
 
 
-def _python_for_all() -> str:
+def python_for_all() -> str:
     """An interpreter that anybody may run."""
     for folder in ("/usr/bin", "/usr/local/bin"):
         found = shutil.which("python3", path=folder)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from funprm.executors._sharing import shareable
 from funprm.records import Status, Suite, Verdict
 from tests.executors.conftest import Judge, check, functional, stdin, suite_of, unittests
 
@@ -234,3 +235,101 @@ def test_one_time_limit_is_enough_where_nothing_is_compared(judge: Judge) -> Non
     cases = tuple((str(i), None) for i in range(20))
     verdict = judge("def f(x):\n    while 1: pass", functional(*cases, seconds=0.2), stop=False)
     assert [r.status for r in verdict.results] == [Status.TIME_LIMIT]
+
+
+SHARED = {
+    "plain": ("print(input())", True),
+    "sys": ("import sys\ninput = sys.stdin.readline\nprint(input())\nsys.exit()", True),
+    "class": (
+        "class A:\n    def __init__(self): self.x = 1\nif __name__ == '__main__':\n    A()",
+        True,
+    ),
+    "exit": ("print(input())\nexit()", True),  # seen to close standard input when it has ended
+    "import": ("import os", False),
+    "import inside": ("def f():\n    import threading", False),
+    "replaced stream": ("import sys\nsys.stdin = None", False),
+    "module": ("import math\nmath.pi = 3", False),
+    "trace": ("import sys\nsys.settrace(None)", False),
+    "from": ("from sys import setswitchinterval", False),
+    "builtins": ("__builtins__.x = 1", False),
+    "dynamic": ("getattr(input, '__self__')", False),
+    "prelude's module": ("os.umask(0)", False),
+    "prelude's name": ("setswitchinterval(1)", False),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_which_programs_may_share_a_process(name: str) -> None:
+    code, expected = SHARED[name]
+    prelude: dict[str, object] = {}
+    exec("import os, sys, math\nfrom sys import *\nfrom collections import *", prelude)
+    assert shareable(compile(code, "program.py", "exec"), prelude) is expected
+
+
+LEAVING = {
+    "nothing": "",
+    "closes the input": "\nsys.stdin.close()",
+    "ends": "\nexit()",
+    "closes the output": "\nsys.stdout.flush()\nsys.stdout.close()",
+    "reads ahead": "\nsys.stdin.read()",
+    "takes long": "\nfor _ in range(10 ** 6): pass",
+    "takes memory": "\nx = bytearray(50 << 20)",
+    "lowers recursion": "\nsys.setrecursionlimit(60)",
+    "draws": "\nimport random\nassert random.seed(1) or random.random() < 1",
+}
+
+
+@pytest.mark.parametrize("name", LEAVING)
+@pytest.mark.parametrize("prelude", ["", "from sys import *\nimport sys"])
+def test_cases_on_streams_see_nothing_of_each_other(judge: Judge, name: str, prelude: str) -> None:
+    source = "stdin" if prelude else "sys.stdin"
+    code = (
+        "import sys\ndef deep(n):\n    return n and deep(n - 1)\ndeep(500)\n"
+        f"first, second = {source}.readline().strip(), input()\nassert 'seen' not in globals()\n"
+        "seen = 1\nprint(first)\nprint(second, end='')"
+    ).replace(
+        "assert 'seen' not in globals()\n", "try: seen\nexcept NameError: pass\nelse: 1 / 0\n"
+    )
+    cases = [(f"{i}\r\n{'é' * i}\nmore\n", f"{i}\n{'é' * i}") for i in range(5)]
+    verdict = judge(code + LEAVING[name], stdin(*cases, prelude=prelude), stop=False)
+    assert [r.status for r in verdict.results] == [Status.PASSED] * 5, verdict
+
+
+def test_empty_inputs(judge: Judge) -> None:
+    code = "import sys\nprint(len(sys.stdin.read()))"
+    for inputs in ([""], ["", ""], ["", "a", ""], ["a", "", "b"]):
+        assert judge(code, stdin(*((i, str(len(i))) for i in inputs))).passed
+
+
+def test_cases_that_share_a_process_fail_alone(judge: Judge) -> None:
+    cases = [(str(i), str(i)) for i in range(6)]
+    code = (
+        "x = int(input())\nif x == 1: print(1 / 0)\nelif x == 2: print('no')\n"
+        "elif x == 3:\n    while True: pass\nelse: print(x)"
+    )
+    verdict = judge(code, stdin(*cases, seconds=0.3), stop=False)
+    assert [r.status.name for r in verdict.results] == [
+        "PASSED",
+        "RUNTIME_ERROR",
+        "WRONG_ANSWER",
+        "TIME_LIMIT",
+        "PASSED",
+        "PASSED",
+    ]
+    large = "x = input()\nprint('a' * 200_000 + x)"
+    many = [(str(i), "a" * 200_000 + str(i)) for i in range(20)]
+    assert judge(large, stdin(*many)).passed
+    assert judge(code.replace("1 / 0", "'a' * 20_000_000"), stdin(*cases)).status is (
+        Status.OUTPUT_LIMIT
+    )
+
+
+def test_a_case_cannot_answer_for_others(judge: Judge) -> None:
+    cases = [("1", "1"), ("2", "2"), ("3", "3")]
+    forged = "import sys\nprint(input())\nsys.stdout.flush()\nf = sys.stdout.buffer.raw.write\n"
+    code = forged + "f(b'1\\n2\\n3\\n')"
+    assert judge(code, stdin(*cases)).status is Status.WRONG_ANSWER
+    records = "import os\nprint(input(), flush=True)\nfor r in (b'a0:0 \\n', b'x0:0 \\n') * 4:\n"
+    records += "    os.write(3, r)\nos._exit(0)"
+    assert judge(records, stdin(*cases)).status is Status.PASSED
+    assert judge(records, stdin(*cases[:2], ("4", "3"))).status is Status.WRONG_ANSWER

@@ -1,9 +1,11 @@
 """Workers: lazy, replaced when they die, gone with their host; time that does not lie."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from funprm.errors import ExecutorError
+from funprm.executors import pool, scratch
 from funprm.executors.local import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Status
@@ -167,3 +170,48 @@ def test_an_interpreter_below_the_scratch_folder(tmp_path: Path) -> None:
         job = Job(key="a", code=code, suite=stdin(("", str(home))))
         (verdict,) = executor.judge([job])
     assert verdict.passed, verdict
+
+
+def test_a_fault_of_the_sandbox_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = count_processes()
+    package = Path(pool.__file__).parents[1]
+    shutil.copytree(package / "executors", tmp_path / "funprm" / "executors")
+    (tmp_path / "funprm" / "__init__.py").write_text("")
+    broken = tmp_path / "funprm" / "executors" / "_program.py"
+    monkeypatch.setattr(pool, "_WORKER", broken.with_name("_worker.py"))
+    with LocalExecutor(workers=1) as executor:
+        assert all(verdict.passed for verdict in executor.judge(jobs(2)))
+    source = broken.read_text()
+    broken.write_text(source.replace("def _encode(", "def _encode(nobody, gives, this, "))
+    with (
+        LocalExecutor(workers=1) as executor,
+        pytest.raises(ExecutorError, match=r"correct functional program .* TypeError"),
+    ):
+        list(executor.judge(jobs(2)))
+    broken.write_text(source.replace("def _enter(task: Task) -> None:", "def _enter(task):\n    x"))
+    with LocalExecutor(workers=1) as executor, pytest.raises(ExecutorError, match="code 71"):
+        list(executor.judge(jobs(2)))
+    assert count_processes() == before
+
+
+def test_folders_of_killed_hosts_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    living = scratch.Scratch()
+    left, young, other = (tmp_path / f"{scratch.PREFIX}{n}" for n in ("left", "young", "other"))
+    for path in (left / "deep", young):
+        path.mkdir(parents=True)
+    other.symlink_to(tmp_path)
+    for path in (left, Path(living.path), other):
+        os.utime(path, (0, 0), follow_symlinks=False)
+    assert scratch.sweep() == 1
+    assert not left.exists()
+    assert young.exists()
+    assert other.is_symlink()
+    assert Path(living.path).exists()
+    living.remove()
+    living.remove()
+    assert not Path(living.path).exists()

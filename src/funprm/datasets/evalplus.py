@@ -57,7 +57,9 @@ class HumanEvalDataset(FileDataset[_HumanEvalRow]):
     seed: int = 0
     """Of the probes."""
     seconds: float = 6.0
-    """CPU limit of all hidden tests of a problem together, and of each public one."""
+    """CPU limit of all hidden tests of a problem together."""
+    public_seconds: float = 2.0
+    """CPU limit of each public test: docstrings have small examples."""
     prelude: str = ""
     """Source in scope of every program besides the prompt's imports, such as more imports."""
 
@@ -90,7 +92,7 @@ class HumanEvalDataset(FileDataset[_HumanEvalRow]):
             statement=f"Complete the function `{row.entry_point}` as its docstring says.",
             starter_code=row.prompt.strip("\n") + "\n",
             hidden=replace(suite, kind="check", code=_humaneval_check(row, where)),
-            public=replace(suite, cases=public) if public else None,
+            public=_public(suite, public, self.public_seconds),
             probe=_probe(suite, probes),
             reference=row.prompt + row.canonical_solution if row.canonical_solution else None,
         )
@@ -269,6 +271,10 @@ def check(candidate):
     for test in TESTS:
         exec(test, scope)
 """
+
+
+def _public(suite: Suite, cases: tuple[Case, ...], seconds: float) -> Suite | None:
+    return replace(suite, cases=cases, seconds=min(suite.seconds, seconds)) if cases else None
 
 
 def _probe(suite: Suite, cases: tuple[Case, ...]) -> Suite | None:

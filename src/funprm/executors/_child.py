@@ -25,6 +25,7 @@ class Job:
 
     Attributes:
         next: number of the first case not reported yet.
+        one_by_one: every case has a process of its own.
         reports: cases reported but not sent yet, as in the message `cases`.
         changed: calls may have left state behind that later calls saw.
     """
@@ -33,7 +34,7 @@ class Job:
         """Read the message `job`."""
         _, self.id, _, self.code, self.next, one_by_one, self.stop_at_failure = message
         self.suite = suite
-        self.one_by_one = one_by_one or suite["kind"] != "functional"
+        self.one_by_one = one_by_one or suite["kind"] not in ("functional", "stdin")
         self.compiled = b""
         self.stopped = False
         self.changed = False
@@ -45,12 +46,10 @@ class Job:
         """No case is left to be run."""
         return self.stopped or self.next >= self.suite["total"]
 
-    def report(self, outcome: str, text: str, cpu: int, wall: int, slowdown: float = 1.0) -> None:
+    def report(self, outcome: str, text: str, cpu: int, wall: int) -> None:
         """Note what happened in the next case; times in microseconds."""
         if self.done:
             return
-        if cpu > 1e6 * self.suite["cpu"] * slowdown:
-            outcome, text = "time", ""
         self.reports.append([outcome, text, cpu, wall])
         self.next += 1
         if self.stop_at_failure and outcome not in ("output", "opaque"):
@@ -61,7 +60,7 @@ class Child:
     """One process that runs the cases of a job, or one of them."""
 
     def __init__(
-        self, job: Job, pid: int, streams: tuple[int, int], nonce: str, base_rss: float
+        self, job: Job, pid: int, streams: tuple[int, int], secret: bytes, base_rss: float
     ) -> None:
         """Watch a process just forked.
 
@@ -69,7 +68,8 @@ class Child:
             job: what it works on.
             pid: its process id.
             streams: descriptors of its records and of its standard output (or -1).
-            nonce: what proves that test code came to its end; empty where outputs are compared.
+            secret: what proves that test code came to its end; or the mark behind each case's
+                output, where several cases share standard streams; else empty.
             base_rss: mebibytes that a fresh process has; negative where /proc shows others too.
         """
         self.job = job
@@ -79,18 +79,20 @@ class Child:
         for fd in streams:
             if fd >= 0:
                 os.set_blocking(fd, False)
-        self._nonce = nonce
+        self._nonce = secret.hex() if job.suite["kind"] != "stdin" else ""
+        self._mark = secret if job.suite["kind"] == "stdin" else b""
         self._base_rss = base_rss
         self._tree = job.suite["processes"] and base_rss >= 0
         self._clock = (~pid << 3) | 2  # its CPU clock, see clock_getcpuclockid(3)
         self._rest = b""
         self._size = 0
-        self._output: list[bytes] = []
+        self._output = bytearray()
         self._reason = ""
         self._failure: tuple[str, str] | None = None
         self._fatal = False
         self._changed = job.suite["kind"] == "functional"
         self._finished = False
+        self._parted = False
         self._cpu_mark = 0.0
         self._slowdowns: list[float] = []
         self._start = self._wall_mark = time.monotonic()
@@ -113,7 +115,8 @@ class Child:
 
     def seconds_left(self) -> float:
         """Seconds until the next look; ends the program when its time is over."""
-        self._slowdowns.append(_speed.slowdown())
+        if time.monotonic() - self._start > _LONGEST_LOOK:
+            self._slowdowns.append(_speed.slowdown())
         left = self._measure()
         if min(left) <= 0:  # has it answered, and was not heard yet?
             self.read_channel()
@@ -138,11 +141,19 @@ class Child:
         wall = time.monotonic() - self._wall_mark
         if wall > suite["wall"]:  # time in which it had no processor does not count, up to a point
             wall = max(wall - _cleaning.waited(self.pid), 0.1 * wall)
-        return suite["cpu"] * self._slowdown() - cpu, suite["wall"] - wall
+        return self._limit(cpu) - cpu, suite["wall"] - wall
 
-    def _slowdown(self) -> float:
-        """Mean slowdown of the processor while the program ran."""
-        return sum(self._slowdowns) / len(self._slowdowns) if self._slowdowns else 1.0
+    def _limit(self, used: float) -> float:
+        """CPU seconds that a case may use: the limit, stretched by the mean slowdown.
+
+        The slowdown is measured at every later look, and at the latest when it must decide.
+        """
+        limit: float = self.job.suite["cpu"]
+        if used <= limit:
+            return limit
+        if not self._slowdowns:
+            self._slowdowns.append(_speed.slowdown())
+        return limit * sum(self._slowdowns) / len(self._slowdowns)
 
     def _cpu(self) -> float:
         try:
@@ -173,7 +184,7 @@ class Child:
     def read_stdout(self) -> bool:
         """Take standard output; False at the end of the stream."""
         data = self._read(self.stdout, self.job.suite["output"])
-        self._output.append(data)
+        self._output += data
         return bool(data)
 
     def _read(self, fd: int, limit: int) -> bytes:
@@ -191,21 +202,48 @@ class Child:
         head, _, text = line.partition(" ")
         letter, kind = head[:1], self.job.suite["kind"]
         if letter in _OUTCOMES and kind == "functional":
-            cpu, _, wall = head[1:].partition(":")
-            if cpu.isdecimal() and wall.isdecimal():
-                times = int(cpu), int(wall)
-                self.job.report(_OUTCOMES[letter], text, *times, self._slowdown())
+            self._take_answer(_OUTCOMES[letter], text, head[1:])
         elif letter in ("e", "m", "E"):
             self._failure = _OUTCOMES[letter.lower()], text
             self._fatal = letter == "E"
+        elif kind == "stdin":
+            self._take_of_streams(letter, text, head[1:])
         elif letter == "s" and kind == "functional":
             self._changed, self._finished = text != "0", True
-        elif letter == "x" and kind == "stdin":
-            self._finished = True
         elif letter == "p" and self._nonce:
             self._finished = text == self._nonce
-        elif letter == "c" and self.job.suite["share_code"] and not self.job.compiled:
+
+    def _take_answer(self, outcome: str, text: str, times: str) -> None:
+        cpu, _, wall = times.partition(":")
+        if cpu.isdecimal() and wall.isdecimal():
+            self._report(outcome, text, int(cpu), int(wall))
+
+    def _take_of_streams(self, letter: str, text: str, times: str) -> None:
+        if letter == "c" and self.job.suite["share_code"] and not self.job.compiled:
             self.job.compiled = bytes.fromhex(text)
+        elif letter == "x":
+            self._finished = not self._mark
+            self._take_output(times)
+        elif letter == "a" and self._mark:
+            self._parted = self.job.one_by_one = True
+
+    def _take_output(self, times: str) -> None:
+        """Report a case whose output has come to its mark."""
+        while self._mark:
+            end = self._output.find(self._mark)
+            if end >= 0:
+                text = self._output[:end].decode("utf-8", "surrogateescape")
+                del self._output[: end + len(self._mark)]
+                self._size = len(self._output)
+                self._take_answer("output", text, times)
+                return
+            if not self.read_stdout():  # a record that the program made up
+                return
+
+    def _report(self, outcome: str, text: str, cpu: int, wall: int) -> None:
+        if cpu > 1e6 * self._limit(cpu / 1e6):
+            outcome, text = "time", ""
+        self.job.report(outcome, text, cpu, wall)
 
     # --- its end ---
 
@@ -218,15 +256,14 @@ class Child:
         """
         job = self.job
         job.changed = job.changed or self._changed
-        if self._reason == "stop" or job.done:
+        if self._reason == "stop" or job.done or self._parted:
             return
         wall = time.monotonic() - self._start
         functional = job.suite["kind"] == "functional"
         if not functional or not self._finished:
             outcome, text = self._outcome(status, cpu)
-            spent = cpu - self._cpu_mark if functional else cpu
-            times = int(1e6 * spent), int(1e6 * wall)
-            job.report(outcome, text, *times, self._slowdown())
+            spent = cpu - self._cpu_mark if functional or self._mark else cpu
+            self._report(outcome, text, int(1e6 * spent), int(1e6 * wall))
             while self._fatal and not job.done:
                 job.report(outcome, text, 0, 0)
         elif not job.one_by_one:
@@ -237,13 +274,13 @@ class Child:
         code = os.waitstatus_to_exitcode(status)
         if self._reason:
             return self._reason, ""
-        limit = self.job.suite["cpu"] * self._slowdown()
-        if cpu - self._cpu_mark > limit or code == -signal.SIGXCPU:
+        spent = cpu - self._cpu_mark
+        if spent > self._limit(spent) or code == -signal.SIGXCPU:
             return "time", ""
         if self._failure:
             return self._failure
         if self._finished or (self.job.suite["kind"] == "stdin" and code == 0):
-            return "output", b"".join(self._output).decode("utf-8", "surrogateescape")
+            return "output", self._output.decode("utf-8", "surrogateescape")
         if code < 0:
             return "error", f"killed by {signal.Signals(-code).name}"
         return "error", f"ended with exit code {code} before it was done"

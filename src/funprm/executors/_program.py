@@ -6,8 +6,8 @@ believed outside, except the proof that ends a `check` or `unittest` suite. Stan
 Records to the warm parent are lines of ASCII: a letter, CPU and wall time in microseconds with a
 colon between, a space, text. `o` an answer as JSON; `q` an answer that JSON cannot hold; `e` an
 error; `m` out of memory; `E` the program could not even be loaded; `x` the end of a program on
-standard streams; `c` compiled code (hex); `s` 1 if calls may have left state behind, else 0; `p`
-the proof.
+standard streams in one case; `a` its other cases need a process each; `c` compiled code (hex);
+`s` 1 if calls may have left state behind, else 0; `p` the proof.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from funprm.executors import _tests
+from funprm.executors import _sharing, _tests
 from funprm.executors._state import State
 
 FILE = "program.py"
 CHANNEL = 3
+_NOT_READY = 71
+"""Exit code of a process that could not be made ready for its program."""
 _RECURSION = 50_000
 _RECURSION_OF_TESTS = sys.getrecursionlimit()
 """Of `unittest` suites; a prelude in the warm parent may have raised it for other suites."""
@@ -49,7 +51,7 @@ class Task:
         code: the program.
         compiled: the program's code object, marshalled, where a sibling has compiled it.
         arguments: argument lists of the cases to be run (`functional`).
-        stdin: the input of the case to be run (`stdin`).
+        streams: the inputs of the cases to be run (`stdin`).
         channel, stdout: descriptors to write to; stdout -1: discard.
         install: installs the seccomp filter of programs.
         limits: resource limits, (which, value).
@@ -65,12 +67,13 @@ class Task:
         "compiled",
         "install",
         "limits",
+        "mark",
         "namespace",
         "own_group",
         "proof",
-        "stdin",
         "stdout",
         "stop",
+        "streams",
         "suite",
     )
 
@@ -79,7 +82,8 @@ class Task:
     code: str
     compiled: bytes
     arguments: list[list[Any]]
-    stdin: bytes
+    streams: list[bytes]
+    mark: bytes
     channel: int
     stdout: int
     install: Callable[[], object]
@@ -119,6 +123,9 @@ def run(task: Task) -> None:
     gc.freeze()  # what the warm parent knows is out of reach for the garbage collector's lists
     try:
         _enter(task)
+    except BaseException:  # noqa: BLE001  (no program has run: its empty output is no answer)
+        os._exit(_NOT_READY)
+    try:
         _RUN[task.suite["kind"]](task)
     except MemoryError:
         _record(b"m", "out of memory")
@@ -129,8 +136,9 @@ def run(task: Task) -> None:
 
 def _enter(task: Task) -> None:
     """Connect the standard streams, set limits, close all else."""
-    if task.stdin:
-        os.dup2(_as_file(task.stdin), 0)
+    if len(task.streams) > 1 or any(task.streams):
+        os.dup2(os.memfd_create("stdin"), 0)
+        _fill_stdin(task.streams[0])
     os.dup2(1, 2)  # the warm parent's 0 and 1 are the null device
     if task.stdout >= 0:
         os.dup2(task.stdout, 1)
@@ -146,13 +154,14 @@ def _enter(task: Task) -> None:
     gc.enable()
 
 
-def _as_file(data: bytes) -> int:
-    fd = os.memfd_create("stdin")
+def _fill_stdin(data: bytes) -> None:
+    """Let standard input hold these data and no others."""
+    os.ftruncate(0, 0)
+    os.lseek(0, 0, os.SEEK_SET)
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
+        view = view[os.write(0, view) :]
+    os.lseek(0, 0, os.SEEK_SET)
 
 
 def _record(letter: bytes, text: str, since: tuple[int, int] = (0, 0)) -> None:
@@ -201,29 +210,67 @@ def _compiled(task: Task) -> types.CodeType:
         code = marshal.loads(task.compiled)
         assert isinstance(code, types.CodeType)
         return code
-    code = compile(task.code, FILE, "exec", dont_inherit=True)
-    if task.suite["share_code"]:
-        _record(b"c", marshal.dumps(code).hex())
-    return code
+    return compile(task.code, FILE, "exec", dont_inherit=True)
 
 
 # --- stdin -----------------------------------------------------------------------------------
 
 
 def _run_stdin(task: Task) -> None:
-    sys.setrecursionlimit(_RECURSION)
-    namespace = _module(task, "__main__")
+    start = _cpu(), _wall()
     try:
         code = _compiled(task)
     except (SyntaxError, ValueError, UnicodeError, RecursionError) as error:
         _record(b"E", _describe(error))
         return
+    if len(task.streams) == 1:
+        _run_main(task, code, {}, start)
+    elif task.namespace is not None and _sharing.shareable(code, task.namespace):
+        _run_shared(task, code, start)
+    else:
+        _run_main(task, code, {}, start)
+        _part(task, code)
+
+
+def _run_main(
+    task: Task, code: types.CodeType, names: dict[str, Any], start: tuple[int, int]
+) -> None:
+    """Run the program as `__main__`, in one case."""
+    sys.setrecursionlimit(_RECURSION)
+    namespace = _module(task, "__main__")
+    namespace.update(names)
     try:
         exec(code, namespace)
     except SystemExit:
         pass
     _finish_interpreter()
-    _record(b"x", "")
+    namespace.clear()
+    if task.mark:
+        _write(1, task.mark)
+    _record(b"x", "", start)
+
+
+def _run_shared(task: Task, code: types.CodeType, start: tuple[int, int]) -> None:
+    """Run one case after the other, as long as that is safe."""
+    assert task.namespace is not None
+    streams = _sharing.Streams(task.namespace)
+    names: dict[str, Any] = {}
+    for number, data in enumerate(task.streams):
+        if number:
+            if not streams.untouched((_cpu() - start[0]) / 1e9):
+                _part(task, code)
+                return
+            start = _cpu(), _wall()
+            _fill_stdin(data)
+            names = streams.renew()
+        _run_main(task, code, names, start)
+
+
+def _part(task: Task, code: types.CodeType) -> None:
+    """Ask for a process per case, which need not compile the program again."""
+    if task.suite["share_code"]:
+        _record(b"c", marshal.dumps(code).hex())
+    _record(b"a", "")
 
 
 def _finish_interpreter() -> None:

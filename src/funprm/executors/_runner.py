@@ -154,9 +154,9 @@ class _Parent:
         channel, channel_w = os.pipe()
         stdout, stdout_w = os.pipe() if job.suite["kind"] == "stdin" else (-1, -1)
         proven = job.suite["kind"] in ("check", "unittest")
-        nonce = os.urandom(16).hex() if proven else ""
         task = self._task(job, channel_w, stdout_w)
-        task.proof = [nonce.encode()]
+        secret = os.urandom(16) if proven or len(task.streams) > 1 else b""
+        task.proof, task.mark = [secret.hex().encode()], b"" if proven else secret
         pid = os.fork()
         if pid == 0:
             return task
@@ -164,19 +164,19 @@ class _Parent:
             if fd >= 0:
                 os.close(fd)
         own_proc = "pid" not in self._layers.off and "mount" not in self._layers.off
-        return Child(job, pid, (channel, stdout), nonce, self._base_rss if own_proc else -1.0)
+        return Child(job, pid, (channel, stdout), secret, self._base_rss if own_proc else -1.0)
 
     def _task(self, job: Job, channel: int, stdout: int) -> _program.Task:
         suite = job.suite
         task = _program.Task()
         task.suite, task.code, task.compiled = suite, job.code, job.compiled
         task.namespace = self._preludes[suite["prelude"]]
-        task.channel, task.stdout, task.stdin, task.arguments = channel, stdout, b"", []
+        task.channel, task.stdout, task.streams, task.arguments = channel, stdout, [], []
         end = job.next + 1 if job.one_by_one else suite["total"]
         if suite["kind"] == "functional":
             task.arguments = suite["arguments"][job.next : end]
         elif suite["kind"] == "stdin":
-            task.stdin = suite["streams"][job.next]
+            task.streams = suite["streams"][job.next : end]
         task.stop = job.stop_at_failure
         task.limits = []
         if "limits" not in self._layers.off:

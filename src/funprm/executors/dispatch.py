@@ -39,7 +39,7 @@ class _Pending:
         self.suite_number = suite_number
         self.results: list[CaseResult] = []
         self.first = 0
-        self.shared = suite.suite.kind == "functional"
+        self.shared = suite.by_cases
         self.alone = False
         self.deaths = 0
         self.failed = -1

@@ -36,7 +36,8 @@ _SYSTEM = (
     "/etc/alternatives",
 )
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-_FIRST_UID = 2_000_000_000
+FIRST_UID = 2_000_000_000
+"""Smallest user id that programs get where root judges."""
 _NOBODY = 65534
 _MAX_TASKS = 64
 _MAX_FILES = 256
@@ -75,7 +76,7 @@ class Isolation:
     def enter(self) -> None:
         """Leave the host's namespaces as far as it is allowed."""
         if self._root:
-            self._uid = _FIRST_UID + os.getpid()
+            self._uid = FIRST_UID + os.getpid()
             self._leave_namespaces()
             if "EPERM" not in self.off.get("mount", ""):
                 return

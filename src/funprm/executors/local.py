@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from funprm.errors import ConfigError, ExecutorError
+from funprm.executors import canary, scratch
 from funprm.executors.cases import PreparedSuite
 from funprm.executors.dispatch import Dispatch
 from funprm.executors.isolation import LAYERS
@@ -17,8 +18,12 @@ from funprm.executors.pool import Worker
 from funprm.interfaces import Job
 from funprm.records import Json, Suite, Verdict
 
-RULES = 1
-"""Version of everything that determines verdicts; raised when a verdict can change."""
+RULES = 2
+"""Version of everything that determines verdicts, part of their keys.
+
+Raise it with every change after which some program could get another verdict from the same suite:
+comparison, namespaces, limits and how time is counted, what ends a suite, what the sandbox lets
+programs see or do. Stored verdicts of other versions are then judged again."""
 _KNOWN_SUITES = 256
 
 
@@ -132,6 +137,8 @@ class LocalExecutor:
             self._workers.pop().close()
 
     def _start(self) -> None:
+        if not self._workers:
+            scratch.sweep()
         try:
             while len(self._workers) < self._count:
                 self._workers.append(Worker(self._python, self._disable))
@@ -139,6 +146,7 @@ class LocalExecutor:
                 if worker.layers_off is None:
                     worker.hello()
                     self._check_layers(worker.layers_off or {})
+                    canary.check(worker)
         except BaseException:
             self._end_workers()
             raise
@@ -146,7 +154,12 @@ class LocalExecutor:
     def _replace(self, dead: Worker) -> Worker:
         dead.close()
         worker = Worker(self._python, self._disable)
-        worker.hello()
+        try:
+            worker.hello()
+            canary.check(worker)
+        except BaseException:
+            worker.close()
+            raise
         return worker
 
     def _check_layers(self, off: dict[str, str]) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 from funprm.errors import ExecutorError
 from funprm.executors.cases import PreparedSuite
+from funprm.executors.scratch import Scratch
 
 _SCRATCH_MB = 256
 _KNOWN_SUITES = 64
@@ -59,12 +59,12 @@ class Worker:
         self._mark = 0.0
         self._suites: dict[int, int] = {}
         self._inbox = bytearray()
-        self._scratch = tempfile.mkdtemp(prefix="funprm-")
+        self._scratch = Scratch()
         config = {
             # The kernel's signal at the parent's death is one at the death of a thread.
             "parent": threading.current_thread() is threading.main_thread() and os.getpid(),
             "disable": list(disable),
-            "scratch": self._scratch,
+            "scratch": self._scratch.path,
             "scratch_mb": _SCRATCH_MB,
         }
         self._errors = tempfile.TemporaryFile()
@@ -75,7 +75,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                env={**_ENVIRONMENT, "TMPDIR": self._scratch},
+                env={**_ENVIRONMENT, "TMPDIR": self._scratch.path},
                 cwd="/",
                 start_new_session=True,
                 bufsize=0,
@@ -153,11 +153,12 @@ class Worker:
             messages = self.receive()
         if not messages:
             self.close()
-            raise ExecutorError(f"a worker of the judge did not start: {self._last_error()}")
+            raise ExecutorError(f"a worker of the judge did not start: {self.error()}")
         self.layers_off = messages[0][1]["off"]
         self.python = messages[0][1]["python"]
 
-    def _last_error(self) -> str:
+    def error(self) -> str:
+        """The last line that the process wrote to standard error."""
         with contextlib.suppress(OSError, ValueError):
             self._errors.seek(0)
             lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
@@ -184,7 +185,7 @@ class Worker:
     def _tidy(self) -> None:
         with contextlib.suppress(OSError):
             self._errors.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.remove()
 
     @property
     def pid(self) -> int:
