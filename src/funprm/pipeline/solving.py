@@ -182,12 +182,13 @@ def _solution(run: Run, problem: Problem, model: _Prm | None) -> Solution:
         item = choice(run, selector, problem.problem_id, usable)
         file.append(item)
     chosen = next(c for c in usable if c.generation == item.generation)
+    ranked = _ranked(run, everyone, chosen, model)
     return Solution(
         found=_found(chosen, problem),
         code=chosen.code,
         selector=name,
-        summary=_summary(problem, everyone, chosen, selector, usable),
-        candidates=_ranked(run, everyone, chosen, model),
+        summary=_summary(problem, ranked, _how(selector, usable, ranked[0])),
+        candidates=ranked,
     )
 
 
@@ -219,31 +220,28 @@ def _found(chosen: Candidate, problem: Problem) -> Found:
     return "passes" if chosen.public_passed == 1 else "fails"
 
 
-def _summary(
-    problem: Problem,
-    everyone: Sequence[Candidate],
-    chosen: Candidate,
-    selector: Selector,
-    usable: Sequence[Candidate],
-) -> str:
-    """How the program was chosen, and what is known of it."""
-    base = selector.name.removeprefix(f"{PUBLIC}+")
-    informed = selector.informed(usable)
-    how = _HOW[base.partition(":")[0] if informed else "random"]
-    missing = "" if base.startswith("score:") else "no reward model given (--prm FOLDER); "
+def _how(selector: Selector, usable: Sequence[Candidate], chosen: Judged) -> str:
+    """How the program was chosen; the reward model's score shows how little it may mean."""
+    base = selector.name.removeprefix(f"{PUBLIC}+").partition(":")[0]
+    how = _HOW[base if selector.informed(usable) else "random"]
+    score = "" if chosen.score is None else f" (score {chosen.score:.2f})"
+    missing = "" if base == "score" else "no reward model given (--prm FOLDER); "
+    return f"{missing}chosen {how}{score}"
+
+
+def _summary(problem: Problem, ranked: Sequence[Judged], how: str) -> str:
+    """How the program was chosen, and what is known of it; the chosen one is the first."""
     if problem.public is None:
-        return f"{missing}chosen {how} from {len(everyone)} programs; no tests given"
+        return f"{how} from {len(ranked)} programs; no tests given"
     total = len(problem.public.cases) or 1
     tests = "the test" if total == 1 else f"all {total} tests"
-    good = sum(c.public_passed == 1 for c in usable)
+    good = sum(c.tests == 1 for c in ranked)
     if good:
-        return (
-            f"{missing}chosen {how} from the {good} of {len(everyone)} programs that pass {tests}"
-        )
-    share = round((chosen.public_passed or 0) * total)
+        return f"{how} from the {good} of {len(ranked)} programs that pass {tests}"
+    share = round((ranked[0].tests or 0) * total)
     return (
-        f"{missing}none of {len(everyone)} programs passes {tests}; "
-        f"chosen {how} from those that pass most ({share} of {total})"
+        f"{how} from those that pass most ({share} of {total}); "
+        f"none of {len(ranked)} programs passes {tests}"
     )
 
 
