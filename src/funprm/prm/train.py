@@ -9,6 +9,7 @@
   the end of the warm-up: corrected rewards, and beside them outcomes of meta programs |
 | `reweight` | the same with learned weights in place of learned rewards |
 | `table+reweight` | the same with both |
+| `posterior` | as `joint`, on rewards that `denoise` corrected |
 
 An epoch is the same number of optimiser steps in every mode, (train + meta programs) / batch, and
 warm-up and main together last `epochs`; the warm-up is the same in all modes that have one, and
@@ -20,7 +21,7 @@ else they were fitted to alone.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,11 @@ def train(
         ConfigError: the warm-up of `init` is not the one these settings ask for.
         ModelError: the base model or `init` cannot be opened.
     """
+    report = report or (lambda _: None)
     try:
-        return _Run(config, data, Path(folder), report or (lambda _: None), init).run()
+        if config.mode == "posterior":
+            return _train_on_posterior(config, data, Path(folder), report)
+        return _Run(config, data, Path(folder), report, init).run()
     except (RuntimeError, MemoryError) as error:
         text = str(error)
         if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in text:
@@ -135,6 +139,21 @@ def train(
                 "or set train.checkpointing = true"
             ) from error
         raise
+
+
+def _train_on_posterior(
+    config: TrainConfig, data: TrainingData, folder: Path, report: Report
+) -> TrainResult:
+    """Mode `joint` on rewards that `denoise` corrected."""
+    from funprm.prm.denoise import corrected_data
+
+    def fit(settings: TrainConfig, half: TrainingData, place: Path) -> TrainResult:
+        return train(settings, half, place, report=report)
+
+    data.check()
+    (folder / "state").mkdir(parents=True, exist_ok=True)
+    corrected = corrected_data(config, data, folder, fit)
+    return _Run(replace(config, mode="joint"), corrected, folder, report, None).run()
 
 
 class _Run:
@@ -478,7 +497,7 @@ def _settings(config: TrainConfig, *, shared: bool = False) -> dict[str, Json]:
 
 def shares_warmup(first: TrainConfig, second: TrainConfig) -> bool:
     """Whether two models have the same warm-up, so that one can take the other's (`init`)."""
-    return "orm" not in (first.mode, second.mode) and (
+    return {"orm", "posterior"}.isdisjoint((first.mode, second.mode)) and (
         _settings(first, shared=True) == _settings(second, shared=True)
     )
 
