@@ -66,7 +66,9 @@ class TrainConfig:
             ConfigError: a value is out of its range, or two settings exclude each other.
         """
         self._require_at_least(1, "lora_rank", "lora_alpha", "batch", "accumulate", "max_tokens")
-        self._require_at_least(0, "weight_decay", "clip", "warmup_epochs", "prior", "seed", "head_hidden")
+        self._require_at_least(
+            0, "weight_decay", "clip", "warmup_epochs", "prior", "seed", "head_hidden"
+        )
         for name in ("lr", "head_lr_factor", "epochs", "evaluate_every", "correction_lr"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"train.{name} = {getattr(self, name)}: expected more than 0")

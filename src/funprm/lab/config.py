@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from funprm.config import TrainConfig, parse_override
+from funprm.config import TrainConfig
 from funprm.errors import ConfigError, InputError, nearest
 from funprm.records import Json
 
@@ -117,11 +117,6 @@ def load_lab(path: Path, overrides: Mapping[str, Json] | None = None) -> LabConf
         return msgspec.convert(tree, LabConfig)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {str(error).replace('$.', '')}") from error
-
-
-def settings_from(texts: list[str]) -> dict[str, Json]:
-    """`key=value` texts of the command line as overrides."""
-    return dict(map(parse_override, texts))
 
 
 def _check_keys(tree: Mapping[str, Any], kind: type[Any], where: str, prefix: str) -> None:

@@ -30,7 +30,7 @@ def differences(results: Results, palette: Palette) -> Figure:
     figure = Figure(figsize=(9.6, height), layout="constrained")
     panels = figure.subplots(1, len(_PANELS), sharey=True)
     for axes, (measure, (title, scale, unit)) in zip(panels, _PANELS.items(), strict=True):
-        for i, method in enumerate(shown):
+        for i in range(len(shown)):
             _points(axes, results, measure, (scale, (i + 0.5) / len(shown) - 0.5), i, palette)
         axes.axvline(0.0, color=palette.muted, linewidth=1.0)
         axes.set_title(title, loc="left", fontsize=10)

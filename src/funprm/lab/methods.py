@@ -5,7 +5,7 @@
 | `orm` | outcomes alone, last steps | fitted |
 | `none` | as measured | unused |
 | `joint` | as measured | fitted beside them |
-| `table`, `reweight`, `table+reweight` | corrected by bilevel optimisation | drive the correction; fitted |
+| `table`, `reweight`, `table+reweight` | corrected in two levels | drive the correction; fitted |
 | `posterior` | posterior means | fitted |
 | `table-shuffled` | as `table`, driven by shuffled meta outcomes: a control | fitted |
 | `posterior-shuffled` | as `posterior`, from shuffled own outcomes: a control | fitted |
@@ -94,9 +94,7 @@ class Trial:
         config = replace(self.config, mode=mode)
         shared = self.folder / "none"
         warm = data is None and mode in WARMED and (shared / "result.json").exists()
-        return train(
-            config, data or self.data, self.folder / name, init=shared if warm else None
-        )
+        return train(config, data or self.data, self.folder / name, init=shared if warm else None)
 
     def scores(
         self, result: TrainResult, programs: Sequence[LabelledProgram]

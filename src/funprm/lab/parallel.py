@@ -20,7 +20,11 @@ Work = Callable[[Any, int], None]
 
 
 def each_seed(
-    work: Work, settings: Any, seeds: list[int], together: int, look: Callable[[], None]  # noqa: ANN401
+    work: Work,
+    settings: Any,  # noqa: ANN401
+    seeds: list[int],
+    together: int,
+    look: Callable[[], None],
 ) -> None:
     """Calls `work(settings, seed)` for all seeds, `together` at a time.
 

@@ -139,7 +139,9 @@ def _values(cells: Sequence[Cell], size: int) -> dict[str, list[Floats]]:
         "step_auc": lambda cell: () if cell.step_auc is None else (cell.step_auc,),
         "best_of_n": lambda cell: cell.choices[str(size)],
     }
-    found = {name: [np.array(list(p(c)), dtype=np.float64) for c in cells] for name, p in pick.items()}
+    found = {
+        name: [np.array(list(p(c)), dtype=np.float64) for c in cells] for name, p in pick.items()
+    }
     return {name: values for name, values in found.items() if all(len(v) for v in values)}
 
 

@@ -14,7 +14,7 @@ from funprm.lab.corruptions import Corruption, parse_corruption
 from funprm.lab.methods import Cell, Trial, cell_key, check_methods, measure
 from funprm.lab.parallel import each_seed
 from funprm.lab.report import write_reports
-from funprm.lab.results import Results, summarise
+from funprm.lab.results import summarise
 from funprm.lab.world import World, open_world
 from funprm.records import Json
 from funprm.store import RecordFile, RunFolder
@@ -130,6 +130,3 @@ def stored_cells(config: LabConfig) -> list[Cell]:
         stored = _stored(config, seed)
         found += [stored[key] for key in _keys(config, seed) if key in stored]
     return found
-
-
-__all__ = ["Results", "complete", "run_lab", "stored_cells", "work_seed"]

@@ -129,9 +129,7 @@ def _likelihoods(log_probs: Tensor, encoded: Encoded) -> Tensor:
         own = own if len(own) else log_probs.new_zeros(1)
         rows.append(torch.stack([own.mean(), own.min(), own.sum()]))
     table = torch.stack(rows)
-    return torch.cat(
-        [table, table[:, 1:2].cummin(0).values, table[:, 2:3].cumsum(0)], 1
-    )
+    return torch.cat([table, table[:, 1:2].cummin(0).values, table[:, 2:3].cumsum(0)], 1)
 
 
 def _digest(network: nn.Module) -> str:
@@ -145,7 +143,7 @@ def _digest(network: nn.Module) -> str:
 
 @functools.lru_cache(maxsize=1)
 def bank_of(base: str, marker: str, device: str, max_tokens: int) -> Bank:
-    """The process's features of a trunk, shared by all trainings; only the last trunk's are kept."""
+    """The process's features of a trunk, shared by all trainings; those of one trunk at a time."""
     return Bank(base, marker, device, max_tokens)
 
 

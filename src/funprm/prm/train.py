@@ -9,7 +9,7 @@
   the end of the warm-up: corrected rewards, and beside them outcomes of meta programs |
 | `reweight` | the same with learned weights in place of learned rewards |
 | `table+reweight` | the same with both |
-| `posterior` | as `joint`, on rewards that `denoise` corrected |
+| `posterior` | as `joint`, on the rewards of `prm.posterior` from the first step on |
 
 An epoch is the same number of optimiser steps in every mode, (train + meta programs) / batch, and
 warm-up and main together last `epochs`; the warm-up is the same in all modes that have one, and
@@ -21,7 +21,7 @@ else they were fitted to alone.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from funprm.prm.correction import Correction, Reweighter, records
 from funprm.prm.data import Encoded, TrainingData, known_outcomes
 from funprm.prm.learner import Learner
 from funprm.prm.model import Opened, fitting_threads, open_base, open_saved, save
+from funprm.prm.posterior import corrected_programs
 from funprm.prm.scorer import step_scores
 from funprm.prm.table import RewardTable
 from funprm.prm.validate import metrics, not_worse
@@ -48,7 +49,7 @@ SCORING_TOKENS = 8192
 """Tokens of a batch on validation."""
 
 CORRECTING = ("table", "reweight", "table+reweight")
-CLEAN_OUTCOMES = ("orm", "joint", *CORRECTING)
+CLEAN_OUTCOMES = ("orm", "joint", "posterior", *CORRECTING)
 
 UNCORRECTED = Correction(None, None)
 
@@ -125,11 +126,8 @@ def train(
         ConfigError: the warm-up of `init` is not the one these settings ask for.
         ModelError: the base model or `init` cannot be opened.
     """
-    report = report or (lambda _: None)
     try:
-        if config.mode == "posterior":
-            return _train_on_posterior(config, data, Path(folder), report)
-        return _Run(config, data, Path(folder), report, init).run()
+        return _Run(config, data, Path(folder), report or (lambda _: None), init).run()
     except (RuntimeError, MemoryError) as error:
         text = str(error)
         if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in text:
@@ -139,21 +137,6 @@ def train(
                 "or set train.checkpointing = true"
             ) from error
         raise
-
-
-def _train_on_posterior(
-    config: TrainConfig, data: TrainingData, folder: Path, report: Report
-) -> TrainResult:
-    """Mode `joint` on rewards that `denoise` corrected."""
-    from funprm.prm.denoise import corrected_data
-
-    def fit(settings: TrainConfig, half: TrainingData, place: Path) -> TrainResult:
-        return train(settings, half, place, report=report)
-
-    data.check()
-    (folder / "state").mkdir(parents=True, exist_ok=True)
-    corrected = corrected_data(config, data, folder, fit)
-    return _Run(replace(config, mode="joint"), corrected, folder, report, None).run()
 
 
 class _Run:
@@ -190,7 +173,10 @@ class _Run:
         (self._folder / "state").mkdir(parents=True, exist_ok=True)
         self._opened = self._open()
         self._not_fitting = self._shortened = 0
-        fitted = [self._render(programs) for programs in (data.train, known_outcomes(data.meta))]
+        programs = data.train
+        if config.mode == "posterior":
+            programs = corrected_programs(programs, self._folder)
+        fitted = [self._render(programs), self._render(known_outcomes(data.meta))]
         self._table = RewardTable(
             (p for p, _ in fitted[0]), rate=config.correction_lr, prior=config.prior
         )
@@ -254,7 +240,7 @@ class _Run:
             inner = self._pool(examples_of(programs, self._table.rows, labels="partial"), 2)
             phases.append(Phase("correct", rest, first, inner, False))
         share = len(clean) / len(steps)
-        beside = None if mode == "none" else self._pool(clean, 4, share)
+        beside = self._pool(clean, 4, share) if clean and mode != "none" else None
         return [*phases, Phase("main", rest, first, self._pool(steps, 1), True, beside)]
 
     def _pool(self, examples: Sequence[Example], stream: int, share: float = 1.0) -> Pool:
@@ -492,12 +478,15 @@ CORRECTION_SETTINGS = ("mode", "hypergradient", "correction_lr", "prior", "evalu
 def _settings(config: TrainConfig, *, shared: bool = False) -> dict[str, Json]:
     """What determines a run; with `shared`, what determines its warm-up."""
     left_out = ("device", *(CORRECTION_SETTINGS if shared else ()))
-    return {name: value for name, value in asdict(config).items() if name not in left_out}
+    settings = {name: value for name, value in asdict(config).items() if name not in left_out}
+    if shared and config.mode == "posterior":
+        settings["rewards"] = "posterior"  # fitted from the first step on
+    return settings
 
 
 def shares_warmup(first: TrainConfig, second: TrainConfig) -> bool:
     """Whether two models have the same warm-up, so that one can take the other's (`init`)."""
-    return {"orm", "posterior"}.isdisjoint((first.mode, second.mode)) and (
+    return "orm" not in (first.mode, second.mode) and (
         _settings(first, shared=True) == _settings(second, shared=True)
     )
 
