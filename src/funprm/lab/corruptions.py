@@ -6,7 +6,7 @@
 | `hot` | completions of the policy at a higher temperature | completer weaker than the policy |
 | `early` | completions of an early checkpoint of the policy | completer much weaker |
 | `lost:F` | the policy's; a share F of all verdicts is counted as failure | a broken judge |
-| `flipped:F` | the policy's; passes and failures of a share F of prefixes change places | a mix-up |
+| `flipped:F` | the policy's; k and n - k of a share F of prefixes change places | a mix-up |
 
 `hot`, `early`, `lost` and `flipped` use `BIASED_ROLLOUTS` completions.
 """

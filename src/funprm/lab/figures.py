@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from funprm.lab.results import Results
 from funprm.report.figures import LIGHT, Palette, style
 
-SHOWN = ("joint", "table", "table+reweight", "posterior", "scan", "nait")
+SHOWN = ("joint", "table", "pooled", "posterior", "scan", "nait")
 """Methods whose differences to `none` are drawn; as many as the palette has colours."""
 
 CURVES = ("orm", "none", "joint", "table", "posterior", "nait")

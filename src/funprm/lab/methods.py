@@ -7,6 +7,7 @@
 | `joint` | as measured | fitted beside them |
 | `table`, `reweight`, `table+reweight` | corrected in two levels | drive the correction; fitted |
 | `posterior` | posterior means | fitted |
+| `pooled` | completions and the programs with the same beginning, counted together | fitted |
 | `table-shuffled` | as `table`, driven by shuffled meta outcomes: a control | fitted |
 | `posterior-shuffled` | as `posterior`, from shuffled own outcomes: a control | fitted |
 | `scan`, `nait` | relabelled by published denoisers, see `peers` | fitted |
@@ -25,7 +26,7 @@ import numpy as np
 
 from funprm.config import Mode, TrainConfig
 from funprm.errors import ConfigError, nearest
-from funprm.lab.corruptions import Corruption
+from funprm.lab.corruptions import Corruption, relabelled
 from funprm.lab.peers import nait, scan
 from funprm.lab.world import World
 from funprm.prm.data import TrainingData
@@ -143,6 +144,24 @@ def _on(trial: Trial, name: str, mode: Mode, data: TrainingData) -> Fitted:
     return result, {**_raw(trial.data.train), **_raw(data.train), **_corrected(result)}
 
 
+def _pooled(trial: Trial) -> Fitted:
+    programs = pooled(trial.data.train)
+    return _on(trial, "pooled", "joint", replace(trial.data, train=programs))
+
+
+def pooled(programs: Sequence[LabelledProgram]) -> list[LabelledProgram]:
+    """Programs whose rewards count sampled programs as completions of their beginnings.
+
+    The simplest use of the clean outcomes, (k + c) / (n + m): what a posterior must beat.
+    """
+    counts: dict[str, tuple[int, int]] = {}
+    for program in programs:
+        for prefix, k, n in zip(program.prefixes[:-1], program.k, program.n, strict=False):
+            passed, judged = counts.get(prefix, (k, n))
+            counts[prefix] = (passed + program.k[-1], judged + program.n[-1])
+    return relabelled(programs, counts)
+
+
 def _scan(trial: Trial) -> Fitted:
     labelled = scan(trial.data.train)
     return _on(trial, "scan", "joint", replace(trial.data, train=labelled))
@@ -188,6 +207,7 @@ STANDARD: Mapping[str, Callable[[Trial], Fitted]] = {
     "reweight": _mode("reweight"),
     "table+reweight": _mode("table+reweight"),
     "posterior": _mode("posterior"),
+    "pooled": _pooled,
     "table-shuffled": _table_shuffled,
     "posterior-shuffled": _posterior_shuffled,
     "scan": _scan,

@@ -22,7 +22,7 @@ RESAMPLES = 2_000
 LEVEL = 0.95
 CHOSEN = "chosen"
 """Of `CANDIDATES` the one that validation prefers: what a user would deploy."""
-CANDIDATES = ("none", "joint", "table", "reweight", "table+reweight", "posterior")
+CANDIDATES = ("none", "joint", "table", "reweight", "table+reweight", "pooled", "posterior")
 
 MEASURES = ("error", "step_auc", "best_of_n")
 """Squared error of rewards (less is better), step AUC, accuracy of the choice among N."""
