@@ -95,6 +95,15 @@ def test_all_of_training_works_on_features(
         assert any(abs(row["reward"] - row["k"] / row["n"]) > 1e-3 for row in rows)
 
 
+def test_features_are_computed_once(
+    config: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(config(mode="none", epochs=0.5), DATA, tmp_path / "a")
+    monkeypatch.setattr(Bank, "_add", lambda *_: pytest.fail("computed again"))
+    train(config(mode="orm", epochs=0.5), DATA, tmp_path / "b")
+    assert list(PrmScorer(tmp_path / "a" / "model", "cpu").score(DATA.train[:2]))
+
+
 def test_hypergradients_agree_on_features(
     config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:

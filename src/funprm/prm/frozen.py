@@ -8,7 +8,6 @@ rendered as the number of its first row among the features, and its markers coun
 A diagnostic, and the way to train reward models on a CPU in seconds.
 """
 
-import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -59,6 +58,7 @@ class Bank:
     def __init__(self, base: str, marker: str, device: str, max_tokens: int) -> None:
         network, self.tokenizer = open_language_model(base)
         self.device = device_of(device)
+        self._base, self._marker = base, marker
         self._network = network.to(self.device).eval()
         self.renderer = Renderer(self.tokenizer, marker)
         self.max_tokens = max_tokens
@@ -67,6 +67,15 @@ class Bank:
         self._found: dict[Program, Encoded | None] = {}
         self._parts = [torch.zeros(0, self.width, device=self.device)]
         self._rows = 0
+
+    def serves(self, base: str, marker: str, device: str, max_tokens: int) -> bool:
+        """Whether a bank made with these arguments would be the same."""
+        return (
+            base == self._base
+            and marker in (self._marker, self.renderer.marker)
+            and device_of(device) == self.device
+            and max_tokens == self.max_tokens
+        )
 
     @property
     def matrix(self) -> Tensor:
@@ -141,10 +150,16 @@ def _digest(network: nn.Module) -> str:
     return found.hexdigest()
 
 
-@functools.lru_cache(maxsize=1)
+_banks: list[Bank] = []
+
+
 def bank_of(base: str, marker: str, device: str, max_tokens: int) -> Bank:
     """The process's features of a trunk, shared by all trainings; those of one trunk at a time."""
-    return Bank(base, marker, device, max_tokens)
+    for bank in _banks:
+        if bank.serves(base, marker, device, max_tokens):
+            return bank
+    _banks[:] = [Bank(base, marker, device, max_tokens)]
+    return _banks[0]
 
 
 class Head(nn.Module):
