@@ -62,9 +62,9 @@ def each_seed(
             for seed in [s for s, (process, _) in running.items() if process.exitcode is not None]:
                 _finish(seed, *running.pop(seed))
     finally:
-        for process, _ in running.values():
-            process.terminate()
-            process.join()
+        for worker, _ in running.values():
+            worker.terminate()
+            worker.join()
 
 
 def _finish(seed: int, process: BaseProcess, results: Connection) -> None:

@@ -101,7 +101,8 @@ class _Model:
         penalty = ROUGHNESS * alpha.diff().square().sum()
         penalty = penalty + PULL * (channel - IDENTITY).square().sum()
         likelihood = (self._counts * self._joint().logsumexp(1)).sum()
-        return (penalty - likelihood) / self._counts.sum()
+        loss: Tensor = (penalty - likelihood) / self._counts.sum()
+        return loss
 
     def means(self) -> Floats:
         """E[V | k, c] of every prefix, [R]."""
@@ -127,7 +128,8 @@ class _Model:
         completions = torch.logaddexp(straight + torch.log1p(-eps), swapped + eps.log())
         failed = self._programs - self._passed
         outcomes = self._passed * v.log() + failed * torch.log1p(-v)
-        return self.parameters[:GRID].log_softmax(0) + completions + outcomes
+        joint: Tensor = self.parameters[:GRID].log_softmax(0) + completions + outcomes
+        return joint
 
 
 def _beta_binomial(k: Tensor, n: Tensor, rate: Tensor, t: Tensor) -> Tensor:
