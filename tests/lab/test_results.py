@@ -4,8 +4,9 @@ import pytest
 from funprm.errors import DataError
 from funprm.lab.config import LabConfig
 from funprm.lab.methods import Cell, cell_key
-from funprm.lab.report import as_json, render
+from funprm.lab.report import Measure, as_json, mark, render
 from funprm.lab.results import CHOSEN, summarise, two_level
+from funprm.statistics import Interval
 
 
 def cell(seed: int, method: str, gain: float, criterion: float) -> Cell:
@@ -57,6 +58,14 @@ def test_text_marks_what_is_beyond_its_interval() -> None:
     assert line.split()[3].endswith("+")
     assert "-50.0 [-50.0, -50.0]" in text
     assert len(as_json(results)["rows"]) == 4
+
+
+def test_one_number_is_no_evidence() -> None:
+    measure = Measure("", 1.0, 1)
+    assert mark(Interval(0.2, 0.2, 0.2), measure) == " "
+    assert mark(Interval(0.2, 0.1, 0.3), measure) == "+"
+    assert mark(Interval(-0.2, -0.3, -0.1), measure) == "-"
+    assert mark(Interval(0.2, -0.1, 0.3), measure) == " "
 
 
 def test_intervals_cover_both_kinds_of_chance() -> None:

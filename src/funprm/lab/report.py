@@ -79,6 +79,8 @@ def mark(difference: Interval | None, measure: Measure) -> str:
     """Whether a difference is beyond its interval: `+` better, `-` worse, space neither."""
     if difference is None or difference.low <= 0 <= difference.high:
         return " "
+    if difference.low == difference.high:  # a single number, from one seed: chance is not seen
+        return " "
     return "+" if difference.estimate * measure.better > 0 else "-"
 
 
