@@ -52,6 +52,13 @@ def _add_run_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the typ
     demo.add_argument("--output", help="run folder (default runs/demo or runs/demo-quick)")
     demo.add_argument("--json", action="store_true", help="print the summary as JSON")
     demo.set_defaults(call=_demo)
+    lab = verbs.add_parser("lab", help="corrupt rewards in known ways and compare what mends them")
+    lab.add_argument("config", type=Path, nargs="?", help="TOML file (default: the shipped one)")
+    lab.add_argument("--quick", action="store_true", help="a tiny size, which shows that all works")
+    lab.add_argument("--seeds", type=int, help="number of seeds, in place of the file's")
+    lab.add_argument("--output", help="folder of results, in place of the file's")
+    lab.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting")
+    lab.set_defaults(call=_lab)
     for name, text in STAGES:
         verb = verbs.add_parser(name, help=f"stage: {text}")
         _add_run_arguments(verb)
@@ -191,6 +198,20 @@ def _demo(arguments: argparse.Namespace) -> None:
     config = load_config(demo_config(name), given)
     with closing(progress_for()) as progress:
         _print_summary(run_all(config, progress), arguments.json)
+
+
+def _lab(arguments: argparse.Namespace) -> None:
+    from funprm.config import parse_override
+    from funprm.console import progress_for
+    from funprm.lab.config import load_lab, shipped
+    from funprm.lab.run import run_lab
+
+    given = {"seeds": arguments.seeds, "output": arguments.output}
+    given = {key: value for key, value in given.items() if value is not None}
+    path = arguments.config or shipped("lab-quick" if arguments.quick else "lab")
+    config = load_lab(path, {**given, **dict(map(parse_override, arguments.set))})
+    with closing(progress_for()) as progress:
+        _write(run_lab(config, progress).rstrip())
 
 
 def _stage(arguments: argparse.Namespace) -> None:

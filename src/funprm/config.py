@@ -13,7 +13,7 @@ from funprm.errors import ConfigError, InputError, nearest
 from funprm.interfaces import TEMPLATE
 from funprm.records import Split
 
-Mode = Literal["orm", "none", "joint", "table", "reweight", "table+reweight"]
+Mode = Literal["orm", "none", "joint", "table", "reweight", "table+reweight", "posterior"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,12 @@ class TrainConfig:
     """Folder or hub name of the causal language model whose trunk is used; `tiny` is shipped."""
     marker: str = ""
     """Token that ends a step; empty: the tokenizer's own reserved one, chosen by the renderer."""
-    tuning: Literal["full", "lora"] = "full"
+    tuning: Literal["full", "lora", "frozen"] = "full"
+    """All weights, adapters, or a head alone on features that are computed once."""
     lora_rank: int = 8
     lora_alpha: int = 16
+    head_hidden: int = 0
+    """Hidden units of the head on a frozen trunk; 0: linear."""
     loss: Literal["bce", "mse"] = "bce"
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = 1e-3
@@ -63,7 +66,9 @@ class TrainConfig:
             ConfigError: a value is out of its range, or two settings exclude each other.
         """
         self._require_at_least(1, "lora_rank", "lora_alpha", "batch", "accumulate", "max_tokens")
-        self._require_at_least(0, "weight_decay", "clip", "warmup_epochs", "prior", "seed")
+        self._require_at_least(
+            0, "weight_decay", "clip", "warmup_epochs", "prior", "seed", "head_hidden"
+        )
         for name in ("lr", "head_lr_factor", "epochs", "evaluate_every", "correction_lr"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"train.{name} = {getattr(self, name)}: expected more than 0")

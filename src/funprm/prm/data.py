@@ -47,6 +47,8 @@ class Encoded:
     """Position of each step's marker, ascending; the last is `len(tokens) - 1`."""
     shortened: bool = False
     """The statement's middle was left out to make room."""
+    start: int = 0
+    """Position of the first step's first token."""
 
 
 class Renderer:
@@ -118,7 +120,12 @@ class Renderer:
         kept = _without_middle(statement, room)
         segment = [*self._head, *kept, *self._tail]
         markers = tuple(len(segment) + end for end in ends)
-        return Encoded(tuple(segment + code), markers, len(kept) < len(statement))
+        return Encoded(
+            tokens=tuple(segment + code),
+            markers=markers,
+            shortened=len(kept) < len(statement),
+            start=len(segment),
+        )
 
     def _tokenise(self, texts: list[str]) -> list[list[int]]:
         """Token ids of texts, none of which is a reserved token, whatever the texts contain."""

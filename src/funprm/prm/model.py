@@ -152,6 +152,10 @@ def open_base(config: TrainConfig) -> Opened:
         ModelError: there is no usable model of that name.
         ConfigError: the tokenizer has no marker.
     """
+    if config.tuning == "frozen":
+        from funprm.prm.frozen import open_frozen
+
+        return open_frozen(config)
     base = resolve_base(config.base)
     with _one_line_errors(base):
         tokenizer = transformers.AutoTokenizer.from_pretrained(base)
@@ -170,6 +174,18 @@ def open_base(config: TrainConfig) -> Opened:
         # A hook for the reentrant kind, which forward-mode differentiation cannot pass.
         _classifier(network).disable_input_require_grads()
     return Opened(model.to(device_of(config.device)), tokenizer, renderer, config.max_tokens)
+
+
+def open_language_model(base: str) -> tuple[Network, Tokenizer]:
+    """A causal language model with its head and its tokenizer, in float32.
+
+    Raises:
+        ModelError: there is no usable model of that name.
+    """
+    with _one_line_errors(base):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+        network = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    return network, tokenizer
 
 
 def _frozen_dtype(config: TrainConfig) -> torch.dtype:
@@ -247,6 +263,10 @@ def open_saved(folder: Path | str, device: str = "auto", *, bf16: bool = False) 
     """
     folder = Path(folder)
     settings = read_settings(folder)
+    if "features" in settings:
+        from funprm.prm.frozen import open_saved_frozen
+
+        return open_saved_frozen(folder, settings, device)
     with _one_line_errors(str(folder)):
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         renderer = Renderer(tokenizer, settings["marker"])

@@ -9,6 +9,7 @@
   the end of the warm-up: corrected rewards, and beside them outcomes of meta programs |
 | `reweight` | the same with learned weights in place of learned rewards |
 | `table+reweight` | the same with both |
+| `posterior` | as `joint`, on the rewards of `prm.posterior` from the first step on |
 
 An epoch is the same number of optimiser steps in every mode, (train + meta programs) / batch, and
 warm-up and main together last `epochs`; the warm-up is the same in all modes that have one, and
@@ -33,6 +34,7 @@ from funprm.prm.correction import Correction, Reweighter, records
 from funprm.prm.data import Encoded, TrainingData, known_outcomes
 from funprm.prm.learner import Learner
 from funprm.prm.model import Opened, fitting_threads, open_base, open_saved, save
+from funprm.prm.posterior import corrected_programs
 from funprm.prm.scorer import step_scores
 from funprm.prm.table import RewardTable
 from funprm.prm.validate import metrics, not_worse
@@ -47,7 +49,7 @@ SCORING_TOKENS = 8192
 """Tokens of a batch on validation."""
 
 CORRECTING = ("table", "reweight", "table+reweight")
-CLEAN_OUTCOMES = ("orm", "joint", *CORRECTING)
+CLEAN_OUTCOMES = ("orm", "joint", "posterior", *CORRECTING)
 
 UNCORRECTED = Correction(None, None)
 
@@ -171,7 +173,10 @@ class _Run:
         (self._folder / "state").mkdir(parents=True, exist_ok=True)
         self._opened = self._open()
         self._not_fitting = self._shortened = 0
-        fitted = [self._render(programs) for programs in (data.train, known_outcomes(data.meta))]
+        programs = data.train
+        if config.mode == "posterior":
+            programs = corrected_programs(programs, self._folder)
+        fitted = [self._render(programs), self._render(known_outcomes(data.meta))]
         self._table = RewardTable(
             (p for p, _ in fitted[0]), rate=config.correction_lr, prior=config.prior
         )
@@ -235,7 +240,7 @@ class _Run:
             inner = self._pool(examples_of(programs, self._table.rows, labels="partial"), 2)
             phases.append(Phase("correct", rest, first, inner, False))
         share = len(clean) / len(steps)
-        beside = None if mode == "none" else self._pool(clean, 4, share)
+        beside = self._pool(clean, 4, share) if clean and mode != "none" else None
         return [*phases, Phase("main", rest, first, self._pool(steps, 1), True, beside)]
 
     def _pool(self, examples: Sequence[Example], stream: int, share: float = 1.0) -> Pool:
@@ -473,7 +478,10 @@ CORRECTION_SETTINGS = ("mode", "hypergradient", "correction_lr", "prior", "evalu
 def _settings(config: TrainConfig, *, shared: bool = False) -> dict[str, Json]:
     """What determines a run; with `shared`, what determines its warm-up."""
     left_out = ("device", *(CORRECTION_SETTINGS if shared else ()))
-    return {name: value for name, value in asdict(config).items() if name not in left_out}
+    settings = {name: value for name, value in asdict(config).items() if name not in left_out}
+    if shared and config.mode == "posterior":
+        settings["rewards"] = "posterior"  # fitted from the first step on
+    return settings
 
 
 def shares_warmup(first: TrainConfig, second: TrainConfig) -> bool:

@@ -1,0 +1,132 @@
+"""A laboratory from start to report: cells that are missing, then what all of them say."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from funprm import __version__
+from funprm.interfaces import Progress
+from funprm.lab import corruptions, methods
+from funprm.lab.config import LabConfig
+from funprm.lab.corruptions import Corruption, parse_corruption
+from funprm.lab.methods import Cell, Trial, cell_key, check_methods, measure
+from funprm.lab.parallel import each_seed
+from funprm.lab.report import write_reports
+from funprm.lab.results import summarise
+from funprm.lab.world import World, open_world
+from funprm.records import Json
+from funprm.store import RecordFile, RunFolder
+
+
+def run_lab(config: LabConfig, progress: Progress) -> str:
+    """Does what is missing; the text of the report.
+
+    Everything is stored in `config.output`: `worlds/` (programs, completions and truth of each
+    seed), `cells/` (one line per cell, written the moment it is done), and the report.
+
+    Raises:
+        FunprmError: wrong settings, or what a cell raised; finished cells are kept.
+    """
+    config = complete(config)
+    with RunFolder(Path(config.output), _determining(config)) as folder:
+        _cells(config, progress)
+        results = summarise(config, stored_cells(config))
+        return write_reports(results, folder.path)
+
+
+def complete(config: LabConfig) -> LabConfig:
+    """The settings with all names written out and checked.
+
+    Raises:
+        ConfigError: an unknown corruption or method.
+    """
+    config = replace(
+        config,
+        corruptions=config.corruptions or corruptions.STANDARD,
+        methods=config.methods or tuple(methods.STANDARD),
+        processes=config.processes or len(os.sched_getaffinity(0)),
+    )
+    check_methods(config.methods)
+    for text in config.corruptions:
+        parse_corruption(text)
+    return config
+
+
+def _determining(config: LabConfig) -> dict[str, Json]:
+    """What determines a cell; seeds, corruptions and methods may grow in the same folder."""
+    return {
+        "funprm": __version__,
+        "sizes": asdict(config.sizes),
+        "hot": config.hot,
+        "train": methods.settings_of(config.train),
+    }
+
+
+def _cells(config: LabConfig, progress: Progress) -> None:
+    wanted = [key for seed in range(config.seeds) for key in _keys(config, seed)]
+    done = _count(config)
+    progress.start("lab", len(wanted), done)
+    seen = done
+
+    def look() -> None:
+        nonlocal seen
+        count = _count(config)
+        progress.advance(count - seen)
+        seen = count
+
+    missing = [s for s in range(config.seeds) if set(_keys(config, s)) - _stored(config, s).keys()]
+    each_seed(work_seed, config, missing, min(config.processes, len(missing) or 1), look)
+    progress.finish(f"{len(wanted)} cells: {config.seeds} seeds")
+
+
+def _keys(config: LabConfig, seed: int) -> list[str]:
+    keys = [cell_key(seed, c, m) for c in config.corruptions for m in config.methods]
+    return list(dict.fromkeys(keys))
+
+
+def work_seed(config: LabConfig, seed: int) -> None:
+    """Measures the cells of a seed that are not stored yet."""
+    wanted = set(_keys(config, seed)) - _stored(config, seed).keys()
+    world = open_world(config, seed, Path(config.output) / "worlds")
+    with _file(config, seed) as file:
+        for text in config.corruptions:
+            names = [m for m in config.methods if cell_key(seed, text, m) in wanted]
+            for cell in _measured(config, world, parse_corruption(text), names):
+                file.append(cell)
+                wanted.discard(cell.key)
+
+
+def _measured(
+    config: LabConfig, world: World, corruption: Corruption, names: Sequence[str]
+) -> Iterator[Cell]:
+    with tempfile.TemporaryDirectory(prefix="funprm-lab-") as folder:
+        trial = Trial(world, corruption, config.train, Path(folder))
+        for name in names:
+            yield measure(trial, name)
+
+
+def _file(config: LabConfig, seed: int) -> RecordFile[Cell]:
+    folder = Path(config.output) / "cells"
+    folder.mkdir(parents=True, exist_ok=True)
+    return RecordFile(folder / f"seed-{seed}.jsonl", Cell)
+
+
+def _stored(config: LabConfig, seed: int) -> dict[str, Cell]:
+    return {cell.key: cell for cell in _file(config, seed)}
+
+
+def _count(config: LabConfig) -> int:
+    """Cells stored so far, wanted ones or not: lines, which is cheap to count."""
+    paths = (_file(config, seed).path for seed in range(config.seeds))
+    return sum(path.read_bytes().count(b"\n") for path in paths if path.exists())
+
+
+def stored_cells(config: LabConfig) -> list[Cell]:
+    """All wanted cells that are stored, seed after seed."""
+    found = []
+    for seed in range(config.seeds):
+        stored = _stored(config, seed)
+        found += [stored[key] for key in _keys(config, seed) if key in stored]
+    return found
