@@ -21,7 +21,8 @@ import torch
 from funprm.config import TrainConfig
 from funprm.errors import FunprmError, TrainingError
 from funprm.prm.data import TrainingData
-from funprm.prm.train import Report, TrainResult, shares_warmup, train
+from funprm.prm.folder import shares_warmup
+from funprm.prm.train import Report, TrainResult, train
 
 _POLL = 0.5
 """Seconds between looks at the parent process, and at workers that may have died."""

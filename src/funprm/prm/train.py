@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -32,6 +31,15 @@ from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
 from funprm.prm.batches import Example, Pool, examples_of
 from funprm.prm.correction import Correction, Reweighter, records
 from funprm.prm.data import Encoded, TrainingData, known_outcomes
+from funprm.prm.folder import (
+    contents_of,
+    load,
+    settings_of,
+    store,
+    warmup_of,
+    write_jsonl,
+    write_text,
+)
 from funprm.prm.learner import Learner
 from funprm.prm.model import Opened, fitting_threads, open_base, open_saved, save
 from funprm.prm.posterior import corrected_programs
@@ -40,7 +48,7 @@ from funprm.prm.table import RewardTable
 from funprm.prm.validate import metrics, not_worse
 from funprm.records import Json, LabelledProgram, key_of
 
-__all__ = ["TrainResult", "TrainingData", "shares_warmup", "train"]
+__all__ = ["TrainResult", "TrainingData", "train"]
 
 CHECKPOINT_SECONDS = 120.0
 """At most so much work is lost when training is interrupted."""
@@ -152,8 +160,8 @@ class _Run:
         self._started = time.monotonic()
         self._data = data
         data.check()
-        self._key = key_of(_settings(config), _contents(data), str(init or ""))
-        self._shared_key = key_of(_settings(config, shared=True), _contents(data))
+        self._key = key_of(settings_of(config), contents_of(data), str(init or ""))
+        self._shared_key = key_of(settings_of(config, shared=True), contents_of(data))
 
     def run(self) -> TrainResult:
         """Trains, or returns what a finished run stored."""
@@ -196,7 +204,7 @@ class _Run:
 
     def _open(self) -> Opened:
         opened = open_base(self._config)
-        if self._init is None or _warmup_of(self._init).exists():
+        if self._init is None or warmup_of(self._init).exists():
             return opened
         folder = self._init / "model" if (self._init / "model").exists() else self._init
         saved = open_saved(folder, self._config.device)
@@ -273,7 +281,7 @@ class _Run:
 
     def _enter(self, phase: Phase) -> None:
         if phase.name == "main" and self._config.mode in CORRECTING:
-            self._learner.restore(_load(_warmup_of(self._folder)))
+            self._learner.restore(load(warmup_of(self._folder)))
 
     def _advance(self, phase: Phase) -> None:
         examples = phase.batch(self._step)
@@ -348,7 +356,7 @@ class _Run:
     # Storing
 
     def _checkpoint(self) -> None:
-        _write_jsonl(self._folder / "curves.jsonl", self._curves)
+        write_jsonl(self._folder / "curves.jsonl", self._curves)
         state = {
             "key": self._key,
             "phase": self._phase,
@@ -361,7 +369,7 @@ class _Run:
             "best": json.dumps(self._best),
             "seconds": self._seconds(),
         }
-        _store(state, self._folder / "state" / "checkpoint.pt")
+        store(state, self._folder / "state" / "checkpoint.pt")
         self._saved_at = time.monotonic()
 
     def _resume(self) -> None:
@@ -369,7 +377,7 @@ class _Run:
         if not path.exists():
             self._adopt_warmup()
             return
-        state = _load(path)
+        state = load(path)
         self._refuse_other(state["key"])
         self._learner.restore(state["learner"])
         self._learner.tokens = state["learner"]["tokens"]
@@ -382,27 +390,27 @@ class _Run:
 
     def _adopt_warmup(self) -> None:
         """Starts after the warm-up of another run, if it is the one wanted here."""
-        if self._init is None or not _warmup_of(self._init).exists():
+        if self._init is None or not warmup_of(self._init).exists():
             return
         if self._phases[0].name != "warmup":
             raise ConfigError(
                 f"mode {self._config.mode!r} has no warm-up to take from {self._init}"
             )
-        state = _load(_warmup_of(self._init))
+        state = load(warmup_of(self._init))
         if state["key"] != self._shared_key:
             raise ConfigError(
                 f"the warm-up in {self._init} had other settings or data: "
                 "expected equal ones but for mode and correction; train without init"
             )
         self._learner.restore(state)
-        _store(state, _warmup_of(self._folder))
+        store(state, warmup_of(self._folder))
         self._phase = 1
 
     def _keep_warmup(self) -> None:
-        _store({"key": self._shared_key, **self._learner.state()}, _warmup_of(self._folder))
+        store({"key": self._shared_key, **self._learner.state()}, warmup_of(self._folder))
 
     def _write_corrected(self) -> None:
-        _write_jsonl(self._folder / "corrected.jsonl", list(records(self._table, self._correction)))
+        write_jsonl(self._folder / "corrected.jsonl", list(records(self._table, self._correction)))
 
     def _seconds(self) -> float:
         return self._spent + time.monotonic() - self._started
@@ -422,7 +430,7 @@ class _Run:
         )
         stored = {**asdict(result), "key": self._key}
         del stored["folder"]
-        _write_text(self._folder / "result.json", json.dumps(stored, indent=2) + "\n")
+        write_text(self._folder / "result.json", json.dumps(stored, indent=2) + "\n")
         (self._folder / "state" / "checkpoint.pt").unlink(missing_ok=True)
         return result
 
@@ -470,57 +478,3 @@ def _require_variety(examples: Sequence[Example], noun: str) -> None:
             f"all {noun} are {values.pop():g}: nothing to learn from; "
             "use problems that the policy sometimes solves"
         )
-
-
-CORRECTION_SETTINGS = ("mode", "hypergradient", "correction_lr", "prior", "evaluate_every")
-
-
-def _settings(config: TrainConfig, *, shared: bool = False) -> dict[str, Json]:
-    """What determines a run; with `shared`, what determines its warm-up."""
-    left_out = ("device", *(CORRECTION_SETTINGS if shared else ()))
-    settings = {name: value for name, value in asdict(config).items() if name not in left_out}
-    if shared and config.mode == "posterior":
-        settings["rewards"] = "posterior"  # fitted from the first step on
-    return settings
-
-
-def shares_warmup(first: TrainConfig, second: TrainConfig) -> bool:
-    """Whether two models have the same warm-up, so that one can take the other's (`init`)."""
-    return "orm" not in (first.mode, second.mode) and (
-        _settings(first, shared=True) == _settings(second, shared=True)
-    )
-
-
-def _contents(data: TrainingData) -> list[Json]:
-    return [
-        [
-            [p.generation, p.problem_id, key_of(p.statement, p.steps), p.prefixes, p.k, p.n]
-            for p in s
-        ]
-        for s in (data.train, data.meta, data.validation)
-    ]
-
-
-def _warmup_of(folder: Path) -> Path:
-    return folder / "state" / "warmup.pt"
-
-
-def _store(state: Mapping[str, Any], path: Path) -> None:
-    fresh = path.with_suffix(".new")
-    torch.save(dict(state), fresh)
-    fresh.replace(path)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return loaded
-
-
-def _write_jsonl(path: Path, rows: Sequence[Mapping[str, Json]]) -> None:
-    _write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def _write_text(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
