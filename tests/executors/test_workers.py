@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from funprm.errors import ExecutorError
-from funprm.executors import pool, scratch
+from funprm.executors import _cleaning, pool, scratch
 from funprm.executors.local import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Status
@@ -139,6 +139,35 @@ def test_only_processor_time_counts(judge: Judge) -> None:
     spin = "import time\nwhile time.process_time() < 0.4: pass\nprint('fine')"
     assert judge(spin, suite).status is Status.TIME_LIMIT
     assert judge(spin, stdin(("", "fine"), seconds=2.0)).passed is True
+
+
+WAITING = """
+import os, threading, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+end = time.monotonic() + 3
+def spin():
+    while time.monotonic() < end: pass
+for _ in range(2):
+    if os.fork() == 0:
+        spin()
+        os._exit(0)
+threading.Thread(target=spin).start()
+print(flush=True)
+time.sleep(100)
+"""
+
+
+def test_waiting_of_all_threads_is_known() -> None:
+    process = subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(1)
+        first = Path(f"/proc/{process.pid}/schedstat").read_text().split()[1]
+        assert _cleaning.waited(process.pid) > 0.2 + int(first) / 1e9
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_time_of_child_processes_counts(judge: Judge) -> None:

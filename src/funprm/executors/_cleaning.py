@@ -43,9 +43,23 @@ def tree(pid: int) -> tuple[float, float]:
 
 
 def waited(pid: int) -> float:
-    """Seconds for which a process could have run but had no processor."""
+    """Seconds for which a process could have run but had no processor.
+
+    Of its threads the one that waited longest: often the first only waits for another.
+    """
+    return max(map(_waited, _threads(pid)), default=0.0)
+
+
+def _threads(pid: int) -> list[str]:
     try:
-        with open(f"/proc/{pid}/schedstat") as file:
+        return [f"/proc/{pid}/task/{name}" for name in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []
+
+
+def _waited(thread: str) -> float:
+    try:
+        with open(f"{thread}/schedstat") as file:
             return int(file.read().split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return 0.0
