@@ -87,8 +87,8 @@ def real(folder: Path, name: str, count: int, errors: tuple[int | None, ...]) ->
             kind="functional" if problem["fn_name"] else "stdin",
             entry_point=problem["fn_name"] or "",
             cases=tuple(Case(input=t["input"], output=t["output"]) for t in cases),
-            prelude="from typing import *\nfrom collections import *\nfrom math import *\n"
-            "from builtins import *\n",
+            prelude="import collections, math\nfrom typing import *\nfrom collections import *\n"
+            "from math import *\nfrom builtins import *\n",
         )
         codes = {c["code"] for c in problem["candidates"] if c["error_code"] in errors}
         for code in sorted(codes) if cases else []:
