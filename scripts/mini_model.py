@@ -359,7 +359,7 @@ benchmark, and nothing else.
 **Corpus.** {settings.programs:,} generated solutions in Chain-of-Function form (about
 {final.tokens:.0f} tokens each), none of a problem of the benchmark's splits. They contain
 plausible bugs on purpose: wordings of statements mislead systematically, so that the model's
-mistakes are confident and its likelihood does not select. Compositions of operations in the test
+mistakes are confident and its likelihood hardly selects. Compositions of operations in the test
 split occur nowhere in the corpus.
 
 **Training.** {settings.steps:,} steps of {settings.batch} programs, AdamW, learning rate
