@@ -112,7 +112,7 @@ def test_problems_are_read_as_they_are_judged() -> None:
     judged: list[int] = []
 
     def problems() -> Any:
-        for number in range(400):
+        for number in range(150):
             read.append(number)
             suite = Suite(kind="functional", entry_point="f", cases=(Case(input="1", output="2"),))
             yield Problem(
@@ -125,8 +125,8 @@ def test_problems_are_read_as_they_are_judged() -> None:
 
     with LocalExecutor(workers=1) as executor:
         check = check_problems(problems(), executor, lambda n: judged.append(len(read)))
-    assert (check.problems, check.without_reference, check.passed) == (400, 200, 200)
-    assert judged[0] < 400
+    assert (check.problems, check.without_reference, check.passed) == (150, 75, 75)
+    assert judged[0] < 150
 
 
 @pytest.mark.slow
