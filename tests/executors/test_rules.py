@@ -1,5 +1,7 @@
 """What counts as right: standard streams, values, test code."""
 
+import time
+
 import pytest
 
 from funprm.executors._sharing import shareable
@@ -316,12 +318,17 @@ def test_cases_that_share_a_process_fail_alone(judge: Judge) -> None:
         "PASSED",
         "PASSED",
     ]
-    large = "x = input()\nprint('a' * 200_000 + x)"
-    many = [(str(i), "a" * 200_000 + str(i)) for i in range(20)]
-    assert judge(large, stdin(*many)).passed
     assert judge(code.replace("1 / 0", "'a' * 20_000_000"), stdin(*cases)).status is (
         Status.OUTPUT_LIMIT
     )
+
+
+def test_large_outputs_of_cases_that_share_a_process(judge: Judge) -> None:
+    code = "x = input()\nprint('a' * 200_000 + x)"
+    many = [(str(i), "a" * 200_000 + str(i)) for i in range(20)]
+    start = time.monotonic()
+    assert judge(code, stdin(*many, seconds=10.0)).passed
+    assert time.monotonic() - start < 10  # not the 32 seconds after which a stalled one ends
 
 
 def test_a_case_cannot_answer_for_others(judge: Judge) -> None:

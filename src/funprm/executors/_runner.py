@@ -220,10 +220,11 @@ class _Parent:
         if self._outbox or child.job.reports:
             wait = min(wait, _FLUSH)
         ready = {fd for fd, _ in poll.poll(1000 * wait + 1)}
-        if child.channel in ready and not child.read_channel():
-            poll.unregister(child.channel)
+        # Records may take output along: read after them, it would look as if it had ended.
         if child.stdout in ready and not child.read_stdout():
             poll.unregister(child.stdout)
+        if child.channel in ready and not child.read_channel():
+            poll.unregister(child.channel)
         if _COMMANDS in ready:
             self._receive()
         return child.pidfd in ready
