@@ -10,18 +10,12 @@ from transformers import AutoModelForCausalLM
 
 from funprm.config import TrainConfig
 from funprm.errors import ModelError
-from funprm.prm.data import TrainingData
 from funprm.prm.frozen import HEAD, LIKELIHOODS, Bank
 from funprm.prm.scorer import PrmScorer
 from funprm.prm.train import train
-from tests.prm.world import draw_programs, rows_of
+from tests.prm.world import rows_of, small_data
 
-RNG = np.random.default_rng(0)
-DATA = TrainingData(
-    train=draw_programs("t", 12, 3, RNG),
-    meta=draw_programs("m", 6, 3, RNG),
-    validation=draw_programs("v", 5, 4, RNG),
-)
+DATA = small_data()
 
 
 @pytest.fixture

@@ -11,17 +11,13 @@ from safetensors.torch import load_file
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
 from funprm.prm import train as training
+from funprm.prm.folder import load, store
 from funprm.prm.scorer import PrmScorer
-from funprm.prm.train import TrainingData, train
+from funprm.prm.train import train
 from funprm.records import Json
-from tests.prm.world import draw_programs, rows_of
+from tests.prm.world import rows_of, small_data
 
-RNG = np.random.default_rng(0)
-DATA = TrainingData(
-    train=draw_programs("t", 12, 3, RNG),
-    meta=draw_programs("m", 6, 3, RNG),
-    validation=draw_programs("v", 5, 4, RNG),
-)
+DATA = small_data()
 
 
 @pytest.fixture
@@ -284,3 +280,13 @@ def test_settings_out_of_range_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=r"train\.\w+"):
         config(**change)
+
+
+def test_a_state_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"cannot write .*No such file"):
+        store({"step": 1}, tmp_path / "absent" / "checkpoint.pt")
+    store({"step": 1}, tmp_path / "checkpoint.pt")
+    with pytest.raises(AttributeError):
+        store({"step": lambda: 2}, tmp_path / "checkpoint.pt")
+    assert load(tmp_path / "checkpoint.pt") == {"step": 1}  # the previous one is left
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]

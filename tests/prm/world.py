@@ -9,6 +9,7 @@ import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
+from funprm.prm.data import TrainingData
 from funprm.records import Json, LabelledProgram, key_of
 
 SPECIAL = ["<|pad|>", "<|problem|>", "<|solution|>", "<|step|>", "<unk>"]
@@ -97,6 +98,16 @@ def draw_programs(
                 program(problem, kinds, [*k, int(values[-1])], [rollouts] * (total - 1) + [1])
             )
     return found
+
+
+def small_data() -> TrainingData:
+    """Enough to take every step of a training."""
+    rng = np.random.default_rng(0)
+    return TrainingData(
+        train=draw_programs("t", 12, 3, rng),
+        meta=draw_programs("m", 6, 3, rng),
+        validation=draw_programs("v", 5, 4, rng),
+    )
 
 
 def _kind(rng: np.random.Generator) -> str:

@@ -11,6 +11,7 @@ import torch
 from funprm.config import TrainConfig
 from funprm.prm.data import TrainingData
 from funprm.records import Json, key_of
+from funprm.store import atomic_file, write_atomically
 
 CORRECTION_SETTINGS = ("mode", "hypergradient", "correction_lr", "prior", "evaluate_every")
 
@@ -48,10 +49,13 @@ def warmup_of(folder: Path) -> Path:
 
 
 def store(state: Mapping[str, Any], path: Path) -> None:
-    """Writes tensors and plain values atomically: a kill leaves the previous file."""
-    fresh = path.with_suffix(".new")
-    torch.save(dict(state), fresh)
-    fresh.replace(path)
+    """Writes tensors and plain values; a kill or a full disk leaves the previous file.
+
+    Raises:
+        StoreError: no space left, or the place is not writable.
+    """
+    with atomic_file(path) as file:
+        torch.save(dict(state), file)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -61,12 +65,5 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def write_jsonl(path: Path, rows: Sequence[Mapping[str, Json]]) -> None:
-    """JSON lines, atomically."""
-    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def write_text(path: Path, text: str) -> None:
-    """A text file, atomically."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    """JSON lines, as `store` writes."""
+    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows).encode())

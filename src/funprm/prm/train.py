@@ -38,7 +38,6 @@ from funprm.prm.folder import (
     store,
     warmup_of,
     write_jsonl,
-    write_text,
 )
 from funprm.prm.learner import Learner
 from funprm.prm.model import Opened, fitting_threads, open_base, open_saved, save
@@ -47,6 +46,7 @@ from funprm.prm.scorer import step_scores
 from funprm.prm.table import RewardTable
 from funprm.prm.validate import metrics, not_worse
 from funprm.records import Json, LabelledProgram, key_of
+from funprm.store import write_atomically
 
 __all__ = ["TrainResult", "TrainingData", "train"]
 
@@ -130,7 +130,7 @@ def train(
 
     Raises:
         TrainingError: shared problems, nothing to learn from, loss not finite, out of memory.
-        StoreError: the folder holds a run of other settings or data.
+        StoreError: the folder holds a run of other settings or data, or cannot be written.
         ConfigError: the warm-up of `init` is not the one these settings ask for.
         ModelError: the base model or `init` cannot be opened.
     """
@@ -430,7 +430,8 @@ class _Run:
         )
         stored = {**asdict(result), "key": self._key}
         del stored["folder"]
-        write_text(self._folder / "result.json", json.dumps(stored, indent=2) + "\n")
+        text = json.dumps(stored, indent=2) + "\n"
+        write_atomically(self._folder / "result.json", text.encode())
         (self._folder / "state" / "checkpoint.pt").unlink(missing_ok=True)
         return result
 
