@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import funprm
 from funprm.datasets.mini import MiniDataset
 from funprm.datasets.mini.corpus import solutions
-
-transformers = pytest.importorskip("transformers", reason="needs the extra `train`")
 
 FOLDER = Path(funprm.__file__).parent / "policies" / "tiny"
 SPECIAL = ("<|problem|>", "<|solution|>", "<|step|>", "<|end|>", "<|pad|>")
@@ -102,7 +102,6 @@ def test_files_are_small_and_complete(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", [FOLDER, FOLDER / "early"], ids=["model", "early"])
 def test_the_model_opens_offline_in_single_precision(folder: Path) -> None:
-    torch = pytest.importorskip("torch")
     model = transformers.AutoModelForCausalLM.from_pretrained(str(folder), local_files_only=True)
     assert model.dtype == torch.float32
     assert model.config.model_type == "qwen2"
@@ -112,7 +111,6 @@ def test_the_model_opens_offline_in_single_precision(folder: Path) -> None:
 
 
 def test_the_model_knows_reference_programs() -> None:
-    torch = pytest.importorskip("torch")
     model = transformers.AutoModelForCausalLM.from_pretrained(str(FOLDER), local_files_only=True)
     for problem in MiniDataset(train=0, meta=0, validation=0, test=5).load():
         prompt = encode(f"<|problem|>{problem.statement}<|solution|>")
