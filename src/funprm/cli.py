@@ -57,7 +57,7 @@ def _add_run_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the typ
     lab.add_argument("--quick", action="store_true", help="a tiny size, which shows that all works")
     lab.add_argument("--seeds", type=int, help="number of seeds, in place of the file's")
     lab.add_argument("--output", help="folder of results, in place of the file's")
-    lab.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting")
+    _add_set(lab, "any setting")
     lab.set_defaults(call=_lab)
     for name, text in STAGES:
         verb = verbs.add_parser(name, help=f"stage: {text}")
@@ -65,17 +65,15 @@ def _add_run_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the typ
         verb.set_defaults(call=_stage)
 
 
+def _add_set(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
+
+
 def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="a run's TOML file")
     parser.add_argument("--output", help="run folder, in place of the file's")
     parser.add_argument("--seed", type=int, help="in place of the file's")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="any other setting, such as generate.n=4; can be repeated",
-    )
+    _add_set(parser, "any other setting, such as generate.n=4; can be repeated")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -103,8 +101,7 @@ def _add_solve(verbs: Any) -> None:  # noqa: ANN401
     solve.add_argument("--prm", default="", metavar="FOLDER", help="a trained reward model")
     solve.add_argument("--config", type=Path, help="a run's TOML file: policy, executor, seed, ...")
     solve.add_argument("--seed", type=int, help="in place of the file's")
-    solve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                       help="a setting, such as policy.model=NAME; can be repeated")  # fmt: skip
+    _add_set(solve, "a setting, such as policy.model=NAME; can be repeated")
     solve.add_argument(
         "--output", metavar="FOLDER", help="keep all answers; the same command goes on"
     )
@@ -142,13 +139,7 @@ def _add_data_verbs(verbs: Any) -> None:  # noqa: ANN401
         epilog="Exit status: 1 if a reference fails or a stub passes; else as usual.",
     )
     check.add_argument("dataset", help="a run's TOML file, or the name of a data set")
-    check.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting, such as dataset.path=data; can be repeated",
-    )
+    _add_set(check, "a setting, such as dataset.path=data; can be repeated")
     check.add_argument("--json", action="store_true", help="print all counts and ids as JSON")
     check.set_defaults(call=_check_dataset)
 

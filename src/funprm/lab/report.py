@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from funprm.lab import figures
 from funprm.lab.results import Results, Row
 from funprm.records import Json
 from funprm.report.figures import DARK, LIGHT, THEMED, Palette, inline_svg, style, variables
+from funprm.report.html import templates
 from funprm.statistics import Interval
 from funprm.store import write_atomically
 
@@ -133,26 +133,23 @@ def as_json(results: Results) -> dict[str, Json]:
 
 
 def _page(results: Results) -> str:
-    environment = Environment(
-        loader=PackageLoader("funprm.lab"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("lab.html.jinja").render(
-        results=results,
-        measures=[
-            (measure.title, list(_table(results, name, measure)))
-            for name, measure in measures(results).items()
-        ],
-        details=[
-            (measure.title, list(_differences(results, name, measure)))
-            for name, measure in measures(results).items()
-        ],
-        drawn=_drawn(results),
-        light=_variables(LIGHT),
-        dark=_variables(DARK),
+    return (
+        templates("funprm.lab")
+        .get_template("lab.html.jinja")
+        .render(
+            results=results,
+            measures=[
+                (measure.title, list(_table(results, name, measure)))
+                for name, measure in measures(results).items()
+            ],
+            details=[
+                (measure.title, list(_differences(results, name, measure)))
+                for name, measure in measures(results).items()
+            ],
+            drawn=_drawn(results),
+            light=_variables(LIGHT),
+            dark=_variables(DARK),
+        )
     )
 
 

@@ -64,14 +64,19 @@ class _Scale:
         return [self.low + i * step for i in range(1, count)]
 
 
-def _page(data: ReportData) -> str:
-    environment = Environment(
-        loader=PackageLoader("funprm.report"),
+def templates(package: str) -> Environment:
+    """A package's page templates: all values escaped, a missing one an error."""
+    return Environment(
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _page(data: ReportData) -> str:
+    environment = templates("funprm.report")
     environment.filters |= {
         "percent": wording.percent,
         "points": wording.points,
