@@ -1,4 +1,4 @@
-"""Write the generated docs: command line, records, settings, and the README's file list.
+"""Write the generated docs: command line, records, settings, and the list of files.
 
 With `--check` nothing is written; the exit status is 1 if a file is not up to date.
 """
@@ -99,8 +99,8 @@ def file_list() -> str:
     for name in sorted(listed.stdout.split()):
         line = _first_line(ROOT / name)
         if line:
-            rows.append(f"| [`{name.removeprefix('src/funprm/')}`]({name}) | {line} |")
-    return "| file | subject |\n|---|---|\n" + "\n".join(rows)
+            rows.append(f"| [`{name.removeprefix('src/funprm/')}`](../{name}) | {line} |")
+    return "\n".join([NOTE, "# Files\n", "| file | subject |", "|---|---|", *rows]) + "\n"
 
 
 def _first_line(path: Path) -> str:
@@ -111,17 +111,6 @@ def _first_line(path: Path) -> str:
         return ""
     doc = ast.get_docstring(ast.parse(path.read_text())) or ""
     return " ".join(doc.split("\n\n", 1)[0].split())
-
-
-def readme() -> str:
-    """The README with its file list up to date."""
-    text = (ROOT / "README.md").read_text()
-    return re.sub(
-        r"(<!-- files -->\n).*?(<!-- /files -->)",
-        lambda match: f"{match[1]}{file_list()}\n{match[2]}",
-        text,
-        flags=re.DOTALL,
-    )
 
 
 def main() -> int:
@@ -141,7 +130,7 @@ def main() -> int:
             "defaults for every table of `[models]`. In `[dataset]`, `[policy]`, `[completer]` and "
             "`[executor]`, `name` is a registered component and all other keys are its arguments.",
         ),
-        "README.md": readme(),
+        "docs/files.md": file_list(),
     }
     stale = []
     for name, text in made.items():
