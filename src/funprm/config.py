@@ -32,6 +32,8 @@ class TrainConfig:
     head_hidden: int = 0
     """Hidden units of the head on a frozen trunk; 0: linear."""
     loss: Literal["bce", "mse"] = "bce"
+    pairwise: float = 0.0
+    """Weight of the pairwise loss of scores within a problem (docs/method.md); 0: none."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = 1e-3
     head_lr_factor: float = 5.0
@@ -67,7 +69,7 @@ class TrainConfig:
         """
         self._require_at_least(1, "lora_rank", "lora_alpha", "batch", "accumulate", "max_tokens")
         self._require_at_least(
-            0, "weight_decay", "clip", "warmup_epochs", "prior", "seed", "head_hidden"
+            0, "weight_decay", "clip", "warmup_epochs", "prior", "seed", "head_hidden", "pairwise"
         )
         for name in ("lr", "head_lr_factor", "epochs", "evaluate_every", "correction_lr"):
             if not getattr(self, name) > 0:

@@ -28,12 +28,17 @@ class Example:
     """
 
     generation: str
+    problem: str
+    outcome: float | None
+    """The program's own verdict, 1 or 0; None where it is unknown, or not the same every time."""
+    copies: int
+    """How many identical programs it stands for."""
     encoded: Encoded
     steps: tuple[int, ...]
     targets: tuple[float, ...]
     """Rewards in [0, 1]; the mean over identical programs."""
     weights: tuple[int, ...]
-    """How many identical programs carry this label."""
+    """How many identical programs carry this label; 0: the step is scored and not fitted."""
     rows: tuple[int, ...]
     """Row of each step's prefix in the reward table, or `CLEAN`."""
 
@@ -88,11 +93,23 @@ class Pool:
 
     Every pass visits each example once, in an order of its own; the batches of a pass differ by
     one in size at most.
+
+    Args:
+        examples: what to draw.
+        batch: how many at once.
+        seed: of all orders.
+        together: keeps the examples of a problem in one batch; batches then differ more in size.
     """
 
-    def __init__(self, examples: Sequence[Example], batch: int, seed: int) -> None:
+    def __init__(
+        self, examples: Sequence[Example], batch: int, seed: int, *, together: bool = False
+    ) -> None:
         self.examples = examples
-        self._count = -(-len(examples) // batch)
+        units: dict[str, list[int]] = {}
+        for i, example in enumerate(examples):
+            units.setdefault(example.problem if together else str(i), []).append(i)
+        self._units = list(units.values())
+        self._count = min(len(units), -(-len(examples) // batch))
         self._seed = seed
         self._pass: tuple[int, list[list[int]]] = (-1, [])
 
@@ -101,11 +118,13 @@ class Pool:
         number, index = divmod(step, self._count)
         if self._pass[0] != number:
             self._pass = (number, list(self._plan(number)))
-        return [self.examples[i] for i in self._pass[1][index]]
+        return [self.examples[i] for unit in self._pass[1][index] for i in self._units[unit]]
 
     def _plan(self, number: int) -> Iterator[list[int]]:
         random = np.random.default_rng((self._seed, number))
-        lengths = np.array([len(example.encoded.tokens) for example in self.examples])
+        lengths = np.array(
+            [max(len(self.examples[i].encoded.tokens) for i in unit) for unit in self._units]
+        )
         order = random.permutation(len(lengths))
         windows = np.array_split(order, -(-self._count // WINDOW))
         ordered = np.concatenate([w[np.argsort(lengths[w], kind="stable")] for w in windows])
@@ -119,6 +138,7 @@ def examples_of(
     rows: Mapping[str, int],
     *,
     labels: Labels,
+    whole: bool = False,
 ) -> list[Example]:
     """Examples of rendered programs; identical programs of a problem are merged.
 
@@ -130,29 +150,38 @@ def examples_of(
         programs: programs with their tokens.
         rows: prefix key to row of the reward table; a prefix not in it is `CLEAN`.
         labels: which steps are labelled: all, those before the last, or the last.
+        whole: adds all other steps, with weight 0.
     """
     groups: dict[tuple[str, tuple[str, ...]], list[tuple[LabelledProgram, Encoded]]] = {}
     for program, encoded in programs:
         groups.setdefault((program.problem_id, program.steps), []).append((program, encoded))
-    merged = (_merged(group, rows, labels) for group in groups.values())
-    return [example for example in merged if example.steps]
+    merged = (_merged(group, rows, labels, whole) for group in groups.values())
+    return [example for example in merged if any(example.weights)]
 
 
 def _merged(
-    group: Sequence[tuple[LabelledProgram, Encoded]], rows: Mapping[str, int], labels: Labels
+    group: Sequence[tuple[LabelledProgram, Encoded]],
+    rows: Mapping[str, int],
+    labels: Labels,
+    whole: bool,
 ) -> Example:
     first, encoded = group[0]
     last = len(first.steps) - 1
     steps, targets, weights = [], [], []
     wanted = {"all": range(last + 1), "partial": range(last), "outcome": range(last, last + 1)}
-    for step in wanted[labels]:
+    for step in range(last + 1):
         known = [p.k[step] / p.n[step] for p, _ in group if p.n and p.n[step]]
-        if known:
+        known = known if step in wanted[labels] else []
+        if known or whole:
             steps.append(step)
-            targets.append(sum(known) / len(known))
+            targets.append(sum(known) / max(1, len(known)))
             weights.append(len(known))
+    outcomes = {p.outcome for p, _ in group}
     return Example(
         generation=first.generation,
+        problem=first.problem_id,
+        outcome=outcomes.pop() if len(outcomes) == 1 else None,
+        copies=len(group),
         encoded=encoded,
         steps=tuple(steps),
         targets=tuple(targets),

@@ -13,12 +13,13 @@ from funprm.prm.data import TrainingData
 from funprm.records import Json, key_of
 from funprm.store import atomic_file, write_atomically
 
-CORRECTION_SETTINGS = ("mode", "hypergradient", "correction_lr", "prior", "evaluate_every")
+AFTER_WARMUP = ("mode", "hypergradient", "correction_lr", "prior", "evaluate_every", "pairwise")
+"""Settings that a warm-up does not depend on."""
 
 
 def settings_of(config: TrainConfig, *, shared: bool = False) -> dict[str, Json]:
     """What determines a run; with `shared`, what determines its warm-up."""
-    left_out = ("device", *(CORRECTION_SETTINGS if shared else ()))
+    left_out = ("device", *(AFTER_WARMUP if shared else ()))
     settings = {name: value for name, value in asdict(config).items() if name not in left_out}
     if shared and config.mode == "posterior":
         settings["rewards"] = "posterior"  # fitted from the first step on

@@ -1,6 +1,6 @@
 """One optimiser step at a time: fitting rewards, and correcting them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from funprm.prm import meta
 from funprm.prm.batches import Batch, Example, collate
 from funprm.prm.correction import Correction, Moment
 from funprm.prm.model import Opened
+from funprm.prm.pairs import logit_gradients, pairs_of, program_scores, score_gradients
 from funprm.records import Json
 
 
@@ -52,13 +53,20 @@ class Learner:
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self.tokens = 0
 
-    def fit(self, examples: Sequence[Example], correction: Correction, factor: float) -> Fit:
+    def fit(
+        self,
+        examples: Sequence[Example],
+        correction: Correction,
+        factor: float,
+        pairwise: float = 0.0,
+    ) -> Fit:
         """One optimiser step on the mean loss of the examples' labelled steps.
 
         Args:
             examples: what to fit; split into micro-batches of `config.batch`.
             correction: rewards and weights of partial programs.
             factor: learning rate relative to the configured one.
+            pairwise: weight of the pairwise loss of their programs, see `prm.pairs`.
 
         Raises:
             TrainingError: the loss or its gradient is not finite; nothing was changed.
@@ -68,10 +76,10 @@ class Learner:
         rewards = [correction.rewards(batch) for batch in batches]
         self._optimizer.zero_grad()
         logits, weights, losses = [], [], []
-        for batch, r in zip(batches, rewards, strict=True):
-            z = self._logits(batch)
+        passes = self._passes(examples, batches, pairwise)
+        for batch, r, (z, pull) in zip(batches, rewards, passes, strict=True):
             omega = correction.weights(z.detach(), r, batch)
-            losses.append(self._backward(z, r, omega / total))
+            losses.append(self._backward(z, r, omega / total, pull))
             logits.append(z.detach())
             weights.append(omega)
         loss = sum(losses)
@@ -195,9 +203,32 @@ class Learner:
         logits: Tensor = self.model(batch.tokens, batch.program, batch.position)
         return logits
 
-    def _backward(self, logits: Tensor, rewards: Tensor, shares: Tensor) -> float:
+    def _passes(
+        self, examples: Sequence[Example], batches: Sequence[Batch], pairwise: float
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Logits of each micro-batch, and the derivatives of the pairwise loss by them."""
+        pairs = pairs_of(examples) if pairwise else None
+        if pairs is None or not len(pairs.weights):
+            for batch in batches:
+                yield self._logits(batch), None
+            return
+        single = len(batches) == 1  # then one forward pass serves both losses
+        with torch.set_grad_enabled(single):
+            ahead = [self._logits(batch) for batch in batches]
+        scores = [program_scores(z.detach(), b) for z, b in zip(ahead, batches, strict=True)]
+        sizes = [len(s) for s in scores]
+        gradients = torch.split(score_gradients(pairs, torch.cat(scores)), sizes)
+        for batch, z, gradient in zip(batches, ahead, gradients, strict=True):
+            yield (
+                z if single else self._logits(batch),
+                pairwise * logit_gradients(gradient, z.detach(), batch),
+            )
+
+    def _backward(
+        self, logits: Tensor, rewards: Tensor, shares: Tensor, pull: Tensor | None = None
+    ) -> float:
         loss = meta.fitting_loss(logits, rewards, shares, self._config.loss)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss if pull is None else loss + (pull * logits).sum())
         return float(loss.detach())
 
     def _gradients(self) -> dict[str, Tensor]:

@@ -28,7 +28,7 @@ import torch
 
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
-from funprm.prm.batches import Example, Pool, examples_of
+from funprm.prm.batches import Example, Labels, Pool, examples_of
 from funprm.prm.correction import Correction, Reweighter, records
 from funprm.prm.data import Encoded, TrainingData, known_outcomes
 from funprm.prm.folder import (
@@ -100,6 +100,8 @@ class Phase:
     validated: bool
     beside: Pool | None = None
     """Examples that come on top of each batch."""
+    pairwise: float = 0.0
+    """Weight of the pairwise loss."""
 
     def batch(self, step: int) -> list[Example]:
         """The examples of optimiser step `step`."""
@@ -228,17 +230,19 @@ class _Run:
         programs: Sequence[tuple[LabelledProgram, Encoded]],
         outcomes: Sequence[tuple[LabelledProgram, Encoded]],
     ) -> list[Phase]:
-        config, mode = self._config, self._config.mode
-        steps = examples_of(
-            programs, self._table.rows, labels="outcome" if mode == "orm" else "all"
-        )
-        clean = examples_of(outcomes, {}, labels="outcome")
+        config, mode, pairwise = self._config, self._config.mode, self._config.pairwise
+        # The pairwise loss needs the scores of all steps that make a program's.
+        whole = pairwise > 0 and mode != "orm"
+        labels: Labels = "outcome" if mode == "orm" else "all"
+        steps = examples_of(programs, self._table.rows, labels=labels, whole=whole)
+        clean = examples_of(outcomes, {}, labels="outcome", whole=whole)
         _require_labels(mode, steps, clean)
         self._outer = self._pool(clean, 3) if mode in CORRECTING else None
         self._epoch = -(-(len(steps) + len(clean)) // (config.batch * config.accumulate))
         total = max(1, round(config.epochs * self._epoch))
         if mode == "orm":
-            return [Phase("main", total, 0, self._pool([*steps, *clean], 1), True)]
+            pool = self._pool([*steps, *clean], 1, together=pairwise > 0)
+            return [Phase("main", total, 0, pool, True, pairwise=pairwise)]
         first = min(total, round(config.warmup_epochs * self._epoch))
         partial, rest = self._pool(steps, 0), total - first
         phases = [Phase("warmup", first, 0, partial, mode == "none")]
@@ -248,12 +252,22 @@ class _Run:
             inner = self._pool(examples_of(programs, self._table.rows, labels="partial"), 2)
             phases.append(Phase("correct", rest, first, inner, False))
         share = len(clean) / len(steps)
-        beside = self._pool(clean, 4, share) if clean and mode != "none" else None
-        return [*phases, Phase("main", rest, first, self._pool(steps, 1), True, beside)]
+        beside = None
+        if clean and mode != "none":
+            beside = self._pool(clean, 4, share, together=pairwise > 0)
+        pool = self._pool(steps, 1, together=pairwise > 0)
+        return [*phases, Phase("main", rest, first, pool, True, beside, pairwise)]
 
-    def _pool(self, examples: Sequence[Example], stream: int, share: float = 1.0) -> Pool:
-        size = self._config.batch * self._config.accumulate
-        return Pool(examples, max(1, round(size * share)), self._config.seed * 8 + stream)
+    def _pool(
+        self,
+        examples: Sequence[Example],
+        stream: int,
+        share: float = 1.0,
+        *,
+        together: bool = False,
+    ) -> Pool:
+        size = max(1, round(self._config.batch * self._config.accumulate * share))
+        return Pool(examples, size, self._config.seed * 8 + stream, together=together)
 
     # The loop
 
@@ -292,7 +306,8 @@ class _Run:
                 outer = self._outer.batch(self._step)
                 loss, after = self._learner.correct(examples, outer, correction, factor)
             else:
-                loss, after = self._learner.fit(examples, correction, factor).loss, None
+                fit = self._learner.fit(examples, correction, factor, phase.pairwise)
+                loss, after = fit.loss, None
         except TrainingError as error:
             names = ", ".join(e.generation for e in examples[:4])
             raise TrainingError(
@@ -473,7 +488,7 @@ def _require_labels(mode: str, steps: Sequence[Example], clean: Sequence[Example
 
 
 def _require_variety(examples: Sequence[Example], noun: str) -> None:
-    values = {target for example in examples for target in example.targets}
+    values = {t for e in examples for t, w in zip(e.targets, e.weights, strict=True) if w}
     if len(values) == 1:
         raise TrainingError(
             f"all {noun} are {values.pop():g}: nothing to learn from; "
