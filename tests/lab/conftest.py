@@ -81,7 +81,17 @@ def lab(base: Path, tmp_path: Path) -> Callable[..., LabConfig]:
         "processes": 1,
         "sizes": SizeConfig(),
         "corruptions": ("lost:0.5",),
-        "methods": ("orm", "none", "joint", "posterior", "scan", "nait"),
+        "methods": (
+            "orm",
+            "none",
+            "joint",
+            "posterior",
+            "scan",
+            "nait",
+            "orm+pairs",
+            "outcomes+pairs",
+            "posterior+pairs",
+        ),  # fmt: skip
         "train": training,
     }
     return lambda **changes: LabConfig(**(defaults | changes))

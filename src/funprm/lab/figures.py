@@ -11,10 +11,10 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from funprm.lab.results import Results
 from funprm.report.figures import LIGHT, Palette, style
 
-SHOWN = ("joint", "table", "pooled", "posterior", "scan", "nait")
+SHOWN = ("joint", "table", "pooled", "posterior", "nait", "posterior+pairs")
 """Methods whose differences to `none` are drawn; as many as the palette has colours."""
 
-CURVES = ("orm", "none", "joint", "table", "posterior", "nait")
+CURVES = ("orm", "none", "joint", "table", "posterior", "posterior+pairs")
 _MARKERS = "os^DvP"
 _PANELS = {
     "error": ("squared error of rewards", 1000.0, "times 1000; left is better"),

@@ -11,6 +11,8 @@
 | `table-shuffled` | as `table`, driven by shuffled meta outcomes: a control | fitted |
 | `posterior-shuffled` | as `posterior`, from shuffled own outcomes: a control | fitted |
 | `scan`, `nait` | relabelled by published denoisers, see `peers` | fitted |
+| `orm+pairs`, `joint+pairs`, `posterior+pairs` | as without `+pairs` | and compared in pairs |
+| `outcomes+pairs` | none: scores of steps are learned from outcomes alone | as `joint+pairs` |
 """
 
 import json
@@ -50,10 +52,10 @@ class Cell:
     key: str
     seed: int
     corruption: str
-    """Empty for `orm`, which sees no rewards of partial programs."""
+    """Empty for methods that see no rewards of partial programs."""
     method: str
     errors: tuple[float, ...]
-    """Squared error of fitted rewards to the truth, mean by train problem; empty for `orm`."""
+    """Squared error of fitted rewards to the truth, mean by train problem; empty without any."""
     step_auc: float | None
     """Of the scores of earlier steps against the completions behind the truth, test problems."""
     choices: Mapping[str, tuple[float, ...]]
@@ -90,11 +92,23 @@ class Trial:
             validation=programs["validation"],
         )
 
-    def train(self, name: str, mode: Mode, data: TrainingData | None = None) -> TrainResult:
-        """Trains one model into the folder's `name`; the warm-up of `none` is shared."""
+    def train(
+        self, name: str, mode: Mode, data: TrainingData | None = None, *, pairs: bool = False
+    ) -> TrainResult:
+        """Trains one model into the folder's `name`; the warm-up of `none` is shared.
+
+        Args:
+            name: of the folder.
+            mode: of training.
+            data: in place of the trial's.
+            pairs: adds the pairwise loss, from the first step on.
+        """
         config = replace(self.config, mode=mode)
+        if pairs:
+            config = replace(config, pairwise=1.0, warmup_epochs=0.0)
         shared = self.folder / "none"
-        warm = data is None and mode in WARMED and (shared / "result.json").exists()
+        own = data is not None or pairs
+        warm = not own and mode in WARMED and (shared / "result.json").exists()
         return train(config, data or self.data, self.folder / name, init=shared if warm else None)
 
     def scores(
@@ -105,6 +119,9 @@ class Trial:
 
 
 WARMED = ("joint", "table", "reweight", "table+reweight")
+
+WITHOUT_REWARDS = ("orm", "orm+pairs", "outcomes+pairs")
+"""Methods that see no rewards of partial programs: one cell per seed."""
 
 Fitted = tuple[TrainResult, Rewards]
 
@@ -136,6 +153,20 @@ def _corrected(result: TrainResult) -> dict[str, float]:
 
 def _orm(trial: Trial) -> Fitted:
     return trial.train("orm", "orm"), {}
+
+
+def _in_pairs(mode: Mode) -> Callable[[Trial], Fitted]:
+    def fit(trial: Trial) -> Fitted:
+        result = trial.train(f"{mode}+pairs", mode, pairs=True)
+        raw = {} if mode == "orm" else _raw(trial.data.train)
+        return result, {**raw, **_corrected(result)}
+
+    return fit
+
+
+def _outcomes_in_pairs(trial: Trial) -> Fitted:
+    data = replace(trial.data, train=relabelled(trial.data.train, {}))
+    return trial.train("outcomes+pairs", "joint", data, pairs=True), {}
 
 
 def _on(trial: Trial, name: str, mode: Mode, data: TrainingData) -> Fitted:
@@ -212,6 +243,10 @@ STANDARD: Mapping[str, Callable[[Trial], Fitted]] = {
     "posterior-shuffled": _posterior_shuffled,
     "scan": _scan,
     "nait": _nait,
+    "orm+pairs": _in_pairs("orm"),
+    "outcomes+pairs": _outcomes_in_pairs,
+    "joint+pairs": _in_pairs("joint"),
+    "posterior+pairs": _in_pairs("posterior"),
 }
 """All methods by name, in the order of tables."""
 
@@ -228,8 +263,13 @@ def check_methods(names: Sequence[str]) -> None:
 
 
 def cell_key(seed: int, corruption: str, method: str) -> str:
-    """What identifies a cell within a laboratory; `orm` has one cell per seed."""
-    return f"{seed} {'' if method == 'orm' else corruption} {method}"
+    """What identifies a cell within a laboratory."""
+    return f"{seed} {corruption_of(corruption, method)} {method}"
+
+
+def corruption_of(corruption: str, method: str) -> str:
+    """The corruption that a cell of a method is stored under."""
+    return "" if method in WITHOUT_REWARDS else corruption
 
 
 def measure(trial: Trial, method: str) -> Cell:
@@ -240,11 +280,12 @@ def measure(trial: Trial, method: str) -> Cell:
     world, corruption = trial.world, trial.corruption.text
     test = world.programs["test"]
     scores = trial.scores(result, test)
-    totals = [AGGREGATORS["last" if method == "orm" else "mean"](s) for s in scores]
+    used = "last" if method in ("orm", "orm+pairs") else "mean"
+    totals = [AGGREGATORS[used](s) for s in scores]
     return Cell(
         key=cell_key(world.seed, corruption, method),
         seed=world.seed,
-        corruption="" if method == "orm" else corruption,
+        corruption=corruption_of(corruption, method),
         method=method,
         errors=_errors(world, rewards) if rewards else (),
         step_auc=_step_auc(world, scores),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from funprm.errors import DataError
 from funprm.lab.config import LabConfig
-from funprm.lab.methods import Cell
+from funprm.lab.methods import Cell, corruption_of
 from funprm.statistics import Interval, resampled_means
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,10 @@ RESAMPLES = 2_000
 LEVEL = 0.95
 CHOSEN = "chosen"
 """Of `CANDIDATES` the one that validation prefers: what a user would deploy."""
-CANDIDATES = ("none", "joint", "table", "reweight", "table+reweight", "pooled", "posterior")
+CANDIDATES = (
+    "none", "joint", "table", "reweight", "table+reweight", "pooled", "posterior",
+    "joint+pairs", "posterior+pairs",
+)  # fmt: skip
 
 MEASURES = ("error", "step_auc", "best_of_n")
 """Squared error of rewards (less is better), step AUC, accuracy of the choice among N."""
@@ -108,7 +111,7 @@ def _cell(
     if name == CHOSEN:
         rivals = [table[seed, corruption, m] for m in CANDIDATES if (seed, corruption, m) in table]
         return max(rivals, key=lambda cell: cell.criterion)
-    return table[seed, "" if name == "orm" else corruption, name]
+    return table[seed, corruption_of(corruption, name), name]
 
 
 def _row(
