@@ -410,8 +410,8 @@ def _require_train(verb: str, size: int) -> None:
     """Refuses all other verbs to several processes."""
     if verb != "train":
         raise ConfigError(
-            f"`funprm {verb}` in {size} processes (WORLD_SIZE): expected one; launch `funprm train` "
-            "alone, after the stages before it"
+            f"`funprm {verb}` in {size} processes (WORLD_SIZE): expected one; launch "
+            "`funprm train` alone, after the stages before it"
         )
 
 

@@ -142,6 +142,6 @@ def _others() -> Iterator[None]:
     except RuntimeError as error:
         reason = str(error).splitlines()[0][:200]
         raise TrainingError(
-            f"another process of this training ended or hangs ({reason}): its own message says why; "
-            "the same command goes on from the last checkpoint"
+            f"another process of this training ended or hangs ({reason}): its own message "
+            "says why; the same command goes on from the last checkpoint"
         ) from error
