@@ -19,7 +19,7 @@ STAGES = (
     ("rollout", "complete every prefix K times"),
     ("execute", "judge programs and completions in isolation"),
     ("reward", "count passed completions per step"),
-    ("train", "train the reward models"),
+    ("train", "train the reward models; may be launched by torchrun or accelerate"),
     ("score", "score every step of the test candidates"),
     ("select", "pick one of N by every selector"),
     ("report", "write report.html and summary.json"),

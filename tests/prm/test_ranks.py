@@ -26,6 +26,9 @@ STOP = 3
 """Step of the correct phase after which a training is interrupted."""
 
 
+TOLERANCES = {"reward": 1e-4, "weight": 1e-3}
+"""Finite differences and Adam magnify rounding; parameters agree to 1e-5."""
+
 LONGEST = 240.0
 """Seconds after which the processes are said to hang; starting them takes most of the time."""
 
@@ -69,8 +72,7 @@ def work(rank: int, port: int, base: Path, folder: Path) -> None:
     dist.init_process_group("gloo", address, timeout, world_size=2, rank=rank)
     exchange(rank)
     for name, config in configs(base).items():
-        result = train(config, DATA, folder / name)
-        torch.save((result.validation, result.tokens), folder / f"{name}-{rank}.pt")
+        torch.save(trained(config, folder / name), folder / f"{name}-{rank}.pt")
     settings = configs(base)["table"]
     for name in ("again", "alone"):
         with suppress(InterruptedRunError):
@@ -82,6 +84,13 @@ def work(rank: int, port: int, base: Path, folder: Path) -> None:
     with pytest.raises(ConfigError, match="'cuda:0' with 2 processes"):
         train(replace(settings, device="cuda:0"), DATA, folder / "refused")
     fail(rank)
+
+
+def trained(config: TrainConfig, folder: Path) -> tuple[Json, int, list[float]]:
+    """Validation, tokens, and the losses of all steps."""
+    losses: list[float] = []
+    result = train(config, DATA, folder, report=lambda e: losses.append(e["loss"]))
+    return result.validation, result.tokens, losses
 
 
 def exchange(rank: int) -> None:
@@ -119,8 +128,7 @@ def runs(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pa
         work, (port, base, together), nprocs=2, join=False, daemon=True
     )
     for name, config in configs(base).items():
-        result = train(config, DATA, alone / name)
-        torch.save((result.validation, result.tokens), alone / f"{name}.pt")
+        torch.save(trained(config, alone / name), alone / f"{name}.pt")
     end = time.monotonic() + LONGEST
     while not pair.join(timeout=1):
         assert time.monotonic() < end, "the processes hang"
@@ -139,7 +147,7 @@ def assert_alike(one: Path, two: Path) -> None:
     if (two / "corrected.jsonl").exists():
         left, right = (rows_of(folder / "corrected.jsonl") for folder in (one, two))
         assert [row["prefix"] for row in left] == [row["prefix"] for row in right]
-        for name, tolerance in (("reward", 1e-5), ("weight", 2e-4)):
+        for name, tolerance in TOLERANCES.items():
             expected = [row[name] for row in right]
             assert [row[name] for row in left] == pytest.approx(expected, abs=tolerance)
 
@@ -148,9 +156,10 @@ def assert_alike(one: Path, two: Path) -> None:
 def test_two_processes_train_as_one_does(runs: tuple[Path, Path], name: str) -> None:
     together, alone = (folder / name for folder in runs)
     assert_alike(together, alone)
-    expected, tokens = torch.load(alone.with_suffix(".pt"))
+    expected, tokens, losses = torch.load(alone.with_suffix(".pt"))
     for rank in range(2):
-        found, counted = torch.load(together.with_name(f"{name}-{rank}.pt"))
+        found, counted, seen = torch.load(together.with_name(f"{name}-{rank}.pt"))
+        assert seen == pytest.approx(losses, abs=1e-5)
         assert found["brier"] == pytest.approx(expected["brier"], abs=1e-5)
         assert (found["criterion"], counted) == (expected["criterion"], tokens)
     if name == "table":

@@ -211,7 +211,7 @@ class Learner:
         """Sums loss and gradients over all ranks; one without programs adds zeros."""
         if self._ranks.size == 1:
             return loss
-        gradients, total = self._gradients(), torch.tensor([loss], device=self.device)
+        gradients, total = self._gradients(), torch.tensor([float(loss)], device=self.device)
         self._ranks.sum([*gradients.values(), total])
         for name, parameter in self._parameters.items():
             parameter.grad = gradients[name]
