@@ -1,6 +1,7 @@
 """The command line: parse, call, print. One verb per stage, and tools that stand alone."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from funprm import __version__
-from funprm.errors import FunprmError, InputError
+from funprm.errors import ConfigError, FunprmError, InputError
 
 STAGES = (
     ("load", "store the data set's problems"),
@@ -18,7 +19,7 @@ STAGES = (
     ("rollout", "complete every prefix K times"),
     ("execute", "judge programs and completions in isolation"),
     ("reward", "count passed completions per step"),
-    ("train", "train the reward models"),
+    ("train", "train the reward models; may be launched by torchrun or accelerate"),
     ("score", "score every step of the test candidates"),
     ("select", "pick one of N by every selector"),
     ("report", "write report.html and summary.json"),
@@ -207,8 +208,13 @@ def _lab(arguments: argparse.Namespace) -> None:
 
 def _stage(arguments: argparse.Namespace) -> None:
     from funprm.console import progress_for
-    from funprm.pipeline.stages import run_stage
+    from funprm.pipeline.stages import run_stage, train_together
 
+    rank, size = _launched()
+    if size > 1:
+        with closing(progress_for(io.StringIO() if rank else None)) as progress:
+            train_together(_config(arguments), progress, first=rank == 0)
+        return
     with closing(progress_for()) as progress:
         run_stage(_config(arguments), progress, arguments.verb)
 
@@ -394,6 +400,21 @@ def _doctor(arguments: argparse.Namespace) -> None:
         _write(f"{'on ' if on else 'off'}  {layer:<12} {'; '.join(filter(None, (why, cure)))}")
 
 
+def _launched() -> tuple[int, int]:
+    """Number of this process, and of all, as a launcher of several processes says."""
+    rank, size = (os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE"))
+    return int(rank) if rank.isdecimal() else 0, int(size) if size.isdecimal() else 1
+
+
+def _require_train(verb: str, size: int) -> None:
+    """Refuses all other verbs to several processes."""
+    if verb != "train":
+        raise ConfigError(
+            f"`funprm {verb}` in {size} processes (WORLD_SIZE): expected one; launch "
+            "`funprm train` alone, after the stages before it"
+        )
+
+
 def _write(text: str) -> None:
     sys.stdout.write(text + "\n")
 
@@ -408,11 +429,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     call: Callable[[argparse.Namespace], int | None] = arguments.call
     status: int | None = 0
+    rank, size = _launched()
     try:
+        if size > 1:
+            _require_train(arguments.verb, size)
         status = call(arguments)
         sys.stdout.flush()
     except FunprmError as error:
-        sys.stderr.write(f"funprm: {' '.join(str(error).split())}\n")
+        who = f"funprm (process {rank})" if rank else "funprm"
+        sys.stderr.write(f"{who}: {' '.join(str(error).split())}\n")
         return 2
     except ModuleNotFoundError as error:
         sys.stderr.write(

@@ -60,6 +60,8 @@ class TrainConfig:
     checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, a third more time."""
     device: str = "auto"
+    tensorboard: bool = False
+    """Write the curves for TensorBoard, too (`pip install 'funprm[tensorboard]'`)."""
 
     def __post_init__(self) -> None:
         """Checks ranges.

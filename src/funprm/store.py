@@ -163,25 +163,16 @@ class RunFolder:
     Args:
         path: created where it does not exist.
         settings: what determines the results; a folder made with others is refused.
+        owned: False: another process holds it and writes; this one only reads.
 
     Raises:
         StoreError: made with other settings (names which differ), used by another process, or
             not writable.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Json]) -> None:
+    def __init__(self, path: Path, settings: Mapping[str, Json], *, owned: bool = True) -> None:
         self.path = path
-        with _disk_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
-            self._lock = (path / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise StoreError(
-                f"run folder {path} is in use by another process: wait for it, or give another "
-                "`output`"
-            ) from error
+        self._lock = _locked(path) if owned else None
         try:
             self._manifest = self._read_manifest()
             self._check_settings(settings)
@@ -191,7 +182,8 @@ class RunFolder:
 
     def close(self) -> None:
         """Let another process use the folder."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -253,8 +245,25 @@ class RunFolder:
             )
 
     def _write_manifest(self) -> None:
+        if self._lock is None:
+            return
         data = msgspec.json.format(msgspec.json.encode(self._manifest), indent=1)
         write_atomically(self.path / "manifest.json", data + b"\n")
+
+
+def _locked(path: Path) -> IO[str]:
+    """A folder's lock, held until it is closed; the folder is made."""
+    with _disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise StoreError(
+            f"run folder {path} is in use by another process: wait for it, or give another `output`"
+        ) from error
+    return lock
 
 
 def flatten(tree: Json, prefix: str = "") -> dict[str, Json]:

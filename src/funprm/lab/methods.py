@@ -348,5 +348,6 @@ def _choices(
 
 def settings_of(config: TrainConfig) -> dict[str, Json]:
     """What of the training settings determines cells; mode, seed and device are the cell's."""
+    left_out = ("mode", "seed", "device", "tensorboard")
     settings = vars(config)
-    return {k: v for k, v in settings.items() if k not in ("mode", "seed", "device")}
+    return {k: v for k, v in settings.items() if k not in left_out}

@@ -50,6 +50,8 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
         if tree[part] is not None:
             options = tree[part]["options"]
             tree[part]["options"] = {k: v for k, v in options.items() if k not in TRANSPORT}
+    for model in tree["models"].values():
+        del model["tensorboard"]
     return {"funprm": __version__, **tree}
 
 
@@ -115,10 +117,16 @@ class Run:
         config: all settings; component names and options are checked here.
         progress: where stages show how far they are.
         dataset: problems that are in memory; `config.dataset` then only tells them from others.
+        owned: False: another process holds the folder, and writes; this one works beside it.
     """
 
     def __init__(
-        self, config: RunConfig, progress: Progress, dataset: Dataset | None = None
+        self,
+        config: RunConfig,
+        progress: Progress,
+        dataset: Dataset | None = None,
+        *,
+        owned: bool = True,
     ) -> None:
         folder = Path(config.output)
         if not (folder / "manifest.json").exists():  # else checked when it was made
@@ -127,7 +135,7 @@ class Run:
         self.progress = progress
         if dataset is not None:
             self.dataset = dataset
-        self.folder = RunFolder(folder, settings_of(config))
+        self.folder = RunFolder(folder, settings_of(config), owned=owned)
 
     def __enter__(self) -> Self:
         return self

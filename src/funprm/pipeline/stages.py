@@ -48,6 +48,26 @@ def run_stage(config: RunConfig, progress: Progress, name: str) -> None:
         STAGES[name](run)
 
 
+def train_together(config: RunConfig, progress: Progress, *, first: bool) -> None:
+    """Run the stage `train` as one of the processes that a launcher started.
+
+    Args:
+        config: the same for all.
+        progress: where this process shows how far all are.
+        first: whether this is the one that holds the run folder and writes.
+
+    Raises:
+        ConfigError: the processes do not find each other, or the settings do not suit several.
+        StoreError: the stage `reward` is not complete.
+    """
+    from funprm.prm.ranks import joined
+
+    check_selection(config)
+    gpu = any(model.device != "cpu" for model in config.models.values())
+    with joined(gpu=gpu), Run(config, progress, owned=first) as run:
+        train(run)
+
+
 def demo_config(name: str) -> Path:
     """The TOML file of a shipped run: `demo` or `demo-quick`."""
     return Path(str(resources.files("funprm").joinpath("demo", f"{name}.toml")))

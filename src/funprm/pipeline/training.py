@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
 from funprm.interfaces import Scorer
-from funprm.pipeline.run import Outcome, Run, stage
+from funprm.pipeline.run import Outcome, Run, settings_of, stage
 from funprm.pipeline.sampling import prefix_key
 from funprm.prompts import render_statement
 from funprm.records import Generation, LabelledProgram, Reward, Score, Split, key_of
@@ -18,7 +17,7 @@ def model_folder(run: Run, name: str) -> Path:
     return run.folder.path / "prm" / name
 
 
-@stage("train", after="reward", settings=lambda run: asdict(run.config)["models"])
+@stage("train", after="reward", settings=lambda run: settings_of(run.config)["models"])
 def train(run: Run) -> Outcome:
     """Train every model of the configuration into `prm/<name>/`."""
     run.progress.start("train", 0)

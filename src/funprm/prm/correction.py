@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from funprm.prm.batches import CLEAN, Batch
 from funprm.prm.meta import weight_gradient
+from funprm.prm.ranks import Ranks
 from funprm.prm.table import RewardTable
 from funprm.records import Json
 
@@ -44,14 +45,14 @@ class Reweighter:
         """Omega of each row, [R]; 1 for clean labels."""
         with torch.no_grad():
             omega = self._omega(logits, rewards).to(logits)
-        partial = rows != CLEAN
-        self.value[rows[partial].cpu()] = omega[partial].float().cpu()
-        return torch.where(partial, omega, 1.0)
+        return torch.where(rows != CLEAN, omega, 1.0)
 
-    def update(self, logits: Tensor, rewards: Tensor, gradient: Tensor) -> None:
-        """One step of psi along dL_out/domega_i, [R], of partial programs."""
+    def update(self, moment: "Moment") -> None:
+        """One step of psi down the outer loss; keeps the weights that partial programs had."""
+        omega = self._omega(moment.logits, moment.rewards)
+        self.value[moment.rows.cpu()] = omega.detach()
         self._optimizer.zero_grad()
-        torch.autograd.backward((gradient.cpu() * self._omega(logits, rewards)).sum())
+        torch.autograd.backward((moment.weight_gradient().cpu() * omega).sum())
         self._optimizer.step()
 
     def _omega(self, logits: Tensor, rewards: Tensor) -> Tensor:
@@ -100,7 +101,7 @@ class Correction:
             return
         moment = Moment(*(getattr(moment, name)[partial] for name in Moment.__slots__))
         if self.reweighter is not None:
-            self.reweighter.update(moment.logits, moment.rewards, moment.weight_gradient())
+            self.reweighter.update(moment)
         if self.table is not None:
             self.table.update(moment.rows, moment.gradient, moment.occurrences)
 
@@ -117,6 +118,14 @@ class Moment:
     """Occurrences times learned weight."""
     gradient: Tensor
     """dL_out/dr_i."""
+
+    def of_all(self, ranks: Ranks) -> "Moment":
+        """The rows of all ranks, the same on each."""
+        if ranks.size == 1:
+            return self
+        columns = [getattr(self, name).double() for name in Moment.__slots__]
+        rows, *others = ranks.gather(torch.stack(columns, 1)).unbind(1)
+        return Moment(rows.long(), *(column.float() for column in others))
 
     def weight_gradient(self) -> Tensor:
         """dL_out/domega_i, centred twice over the rows.

@@ -19,7 +19,7 @@ AFTER_WARMUP = ("mode", "hypergradient", "correction_lr", "prior", "evaluate_eve
 
 def settings_of(config: TrainConfig, *, shared: bool = False) -> dict[str, Json]:
     """What determines a run; with `shared`, what determines its warm-up."""
-    left_out = ("device", *(AFTER_WARMUP if shared else ()))
+    left_out = ("device", "tensorboard", *(AFTER_WARMUP if shared else ()))
     settings = {name: value for name, value in asdict(config).items() if name not in left_out}
     if shared and config.mode == "posterior":
         settings["rewards"] = "posterior"  # fitted from the first step on

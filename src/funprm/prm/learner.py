@@ -1,6 +1,6 @@
 """One optimiser step at a time: fitting rewards, and correcting them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,12 +13,13 @@ from funprm.prm.batches import Batch, Example, collate
 from funprm.prm.correction import Correction, Moment
 from funprm.prm.model import Opened
 from funprm.prm.pairs import logit_gradients, pairs_of, program_scores, score_gradients
+from funprm.prm.ranks import Ranks
 from funprm.records import Json
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What one inner step leaves behind for the hypergradient."""
+    """What one inner step leaves behind for the hypergradient: this rank's rows."""
 
     batches: Sequence[Batch]
     rewards: Sequence[Tensor]
@@ -26,7 +27,9 @@ class Fit:
     weights: Sequence[Tensor]
     """Occurrences times learned weight omega_i, by micro-batch, [R_a]."""
     total: float
-    """W: occurrences of all rows."""
+    """W: occurrences of all rows of all ranks."""
+    tokens: int
+    """Of all ranks' programs, without padding."""
     logits: Sequence[Tensor]
     """z(theta) before the step, by micro-batch, [R_a]."""
     loss: float
@@ -40,15 +43,16 @@ class Learner:
     Args:
         opened: the model; dropout is off throughout, so a step is a function of its batch.
         config: settings of training.
+        ranks: who computes gradients together; every one is given all examples.
     """
 
-    def __init__(self, opened: Opened, config: TrainConfig) -> None:
+    def __init__(self, opened: Opened, config: TrainConfig, ranks: Ranks | None = None) -> None:
         self.model = opened.model.train()
         self._pad = opened.renderer.pad_id
-        self._config = config
+        self._config, self._ranks = config, ranks or Ranks()
         self._parameters = opened.model.trainable()
         self._names = {id(p): name for name, p in self._parameters.items()}
-        self._device = next(opened.model.parameters()).device
+        self.device = next(opened.model.parameters()).device
         self._optimizer = _optimizer(self._parameters, config)
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self.tokens = 0
@@ -71,18 +75,19 @@ class Learner:
         Raises:
             TrainingError: the loss or its gradient is not finite; nothing was changed.
         """
-        batches = self._collate(examples)
-        total = sum(float(batch.weights.sum()) for batch in batches)
+        batches, total, tokens = self._collate(examples), _occurrences(examples), _tokens(examples)
+        self.tokens += tokens
         rewards = [correction.rewards(batch) for batch in batches]
         self._optimizer.zero_grad()
         logits, weights, losses = [], [], []
-        passes = self._passes(examples, batches, pairwise)
-        for batch, r, (z, pull) in zip(batches, rewards, passes, strict=True):
+        ahead = self._ahead(examples, batches, pairwise)
+        for batch, r, (known, pull) in zip(batches, rewards, ahead, strict=True):
+            z = self._logits(batch) if known is None else known
             omega = correction.weights(z.detach(), r, batch)
             losses.append(self._backward(z, r, omega / total, pull))
             logits.append(z.detach())
             weights.append(omega)
-        loss = sum(losses)
+        loss = self._over_ranks(sum(losses))
         norm = float(
             torch.nn.utils.clip_grad_norm_(
                 self._parameters.values(), self._config.clip or float("inf")
@@ -93,7 +98,7 @@ class Learner:
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = factor * rate
         self._optimizer.step()
-        return Fit(batches, rewards, weights, total, logits, loss, norm)
+        return Fit(batches, rewards, weights, total, tokens, logits, loss, norm)
 
     def correct(
         self,
@@ -115,31 +120,34 @@ class Learner:
         """
         theta = {name: p.detach().clone() for name, p in self._parameters.items()}
         fit = self.fit(examples, correction, factor)
-        targets = self._collate(outer)
         if self._config.hypergradient == "exact":
-            gradients, loss = self._exact(theta, fit, targets)
+            gradients, loss = self._exact(theta, fit, self._collate(outer))
         else:
-            gradients, loss = self._by_tangent(theta, fit, targets)
+            gradients, loss = self._by_tangent(theta, fit, outer)
         # Rows of all micro-batches move together: the mean that is taken off h is the batch's.
-        correction.update(
-            Moment(
-                rows=torch.cat([batch.rows for batch in fit.batches]),
-                rewards=torch.cat(list(fit.rewards)),
-                logits=torch.cat(list(fit.logits)),
-                occurrences=torch.cat([batch.weights for batch in fit.batches]),
-                weights=torch.cat(list(fit.weights)),
-                gradient=torch.cat(gradients),
-            )
+        moment = Moment(
+            rows=self._joined([batch.rows for batch in fit.batches]),
+            rewards=self._joined(fit.rewards),
+            logits=self._joined(fit.logits),
+            occurrences=self._joined([batch.weights for batch in fit.batches]),
+            weights=self._joined(fit.weights),
+            gradient=self._joined(gradients),
         )
+        correction.update(moment.of_all(self._ranks))
         return fit.loss, loss
 
     def _by_tangent(
-        self, theta: meta.Parameters, fit: Fit, outer: Sequence[Batch]
+        self, theta: meta.Parameters, fit: Fit, outer: Sequence[Example]
     ) -> tuple[list[Tensor], float]:
         gradients = self._gradients()
         self._optimizer.zero_grad()
-        total = sum(float(batch.weights.sum()) for batch in outer)
-        loss = sum(self._backward(self._logits(b), b.targets, b.weights / total) for b in outer)
+        total = _occurrences(outer)
+        self.tokens += fit.tokens + _tokens(outer)
+        losses = [
+            self._backward(self._logits(b), b.targets, b.weights / total)
+            for b in self._collate(outer)
+        ]
+        loss = self._over_ranks(sum(losses))
         w = meta.response(self._gradients(), self._optimizer, self._names)
         w = meta.through_clipping(w, gradients, fit.norm, self._config.clip)
         found = []
@@ -151,7 +159,6 @@ class Learner:
     def _tangent(
         self, theta: meta.Parameters, w: meta.Parameters, batch: Batch, logits: Tensor
     ) -> Tensor:
-        self.tokens += batch.size
         method = self._config.hypergradient
         self.model.eval()  # switches recomputation of activations off; there is no dropout
         try:
@@ -194,35 +201,35 @@ class Learner:
         return meta.exact_reward_gradient(step, inner, after, fit.rewards), losses[0]
 
     def _collate(self, examples: Sequence[Example]) -> list[Batch]:
+        """This rank's micro-batches."""
+        examples = self._ranks.share(examples)
         size = self._config.batch
         chunks = [examples[i : i + size] for i in range(0, len(examples), size)]
-        return [collate(chunk, self._pad, self._device) for chunk in chunks]
+        return [collate(chunk, self._pad, self.device) for chunk in chunks]
 
     def _logits(self, batch: Batch) -> Tensor:
-        self.tokens += batch.size
         logits: Tensor = self.model(batch.tokens, batch.program, batch.position)
         return logits
 
-    def _passes(
+    def _ahead(
         self, examples: Sequence[Example], batches: Sequence[Batch], pairwise: float
-    ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Logits of each micro-batch, and the derivatives of the pairwise loss by them."""
+    ) -> list[tuple[Tensor | None, Tensor | None]]:
+        """Of each micro-batch: logits if they are known, and derivatives of the pairwise loss."""
         pairs = pairs_of(examples) if pairwise else None
         if pairs is None or not len(pairs.weights):
-            for batch in batches:
-                yield self._logits(batch), None
-            return
+            return [(None, None)] * len(batches)
         single = len(batches) == 1  # then one forward pass serves both losses
         with torch.set_grad_enabled(single):
-            ahead = [self._logits(batch) for batch in batches]
-        scores = [program_scores(z.detach(), b) for z, b in zip(ahead, batches, strict=True)]
-        sizes = [len(s) for s in scores]
-        gradients = torch.split(score_gradients(pairs, torch.cat(scores)), sizes)
-        for batch, z, gradient in zip(batches, ahead, gradients, strict=True):
-            yield (
-                z if single else self._logits(batch),
-                pairwise * logit_gradients(gradient, z.detach(), batch),
-            )
+            logits = [self._logits(batch) for batch in batches]
+        own = [program_scores(z.detach(), b) for z, b in zip(logits, batches, strict=True)]
+        scores = self._ranks.join(self._joined(own).tolist())
+        gradients = pairwise * score_gradients(pairs, torch.tensor(scores, device=self.device))
+        share = torch.tensor(self._ranks.share(gradients.tolist()), device=self.device)
+        parts = torch.split(share, [len(s) for s in own])
+        return [
+            (z if single else None, logit_gradients(part, z.detach(), batch))
+            for z, part, batch in zip(logits, parts, batches, strict=True)
+        ]
 
     def _backward(
         self, logits: Tensor, rewards: Tensor, shares: Tensor, pull: Tensor | None = None
@@ -230,6 +237,19 @@ class Learner:
         loss = meta.fitting_loss(logits, rewards, shares, self._config.loss)
         torch.autograd.backward(loss if pull is None else loss + (pull * logits).sum())
         return float(loss.detach())
+
+    def _over_ranks(self, loss: float) -> float:
+        """Sums loss and gradients over all ranks; one without programs adds zeros."""
+        if self._ranks.size == 1:
+            return loss
+        gradients, total = self._gradients(), torch.tensor([float(loss)], device=self.device)
+        self._ranks.sum([*gradients.values(), total])
+        for name, parameter in self._parameters.items():
+            parameter.grad = gradients[name]
+        return float(total)
+
+    def _joined(self, parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(parts)) if parts else torch.zeros(0, device=self.device)
 
     def _gradients(self) -> dict[str, Tensor]:
         return {
@@ -251,6 +271,14 @@ class Learner:
             for name, parameter in self._parameters.items():
                 parameter.copy_(state["parameters"][name])
         self._optimizer.load_state_dict(state["optimizer"])
+
+
+def _occurrences(examples: Sequence[Example]) -> float:
+    return float(sum(sum(example.weights) for example in examples))
+
+
+def _tokens(examples: Sequence[Example]) -> int:
+    return sum(len(example.encoded.tokens) for example in examples)
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:

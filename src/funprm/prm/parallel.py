@@ -20,8 +20,10 @@ import torch
 
 from funprm.config import TrainConfig
 from funprm.errors import FunprmError, TrainingError
+from funprm.prm.curves import summary_writer
 from funprm.prm.data import TrainingData
 from funprm.prm.folder import shares_warmup
+from funprm.prm.ranks import current
 from funprm.prm.train import Report, TrainResult, train
 
 _POLL = 0.5
@@ -54,8 +56,11 @@ def train_all(
         report: called with the progress of all models.
 
     Raises:
+        ConfigError: a package that a setting needs is missing.
         FunprmError: what the training of a model raised; the others are ended, and resume.
     """
+    if any(config.tensorboard for config in configs.values()):
+        summary_writer()
     tasks = _plan(configs, folder)
     found: dict[str, TrainResult] = {}
     for wave in ([t for t in tasks if not t.init], [t for t in tasks if t.init]):
@@ -78,7 +83,9 @@ def _plan(configs: Mapping[str, TrainConfig], folder: Path) -> list[Task]:
 
 
 def _processes(configs: Mapping[str, TrainConfig]) -> int:
-    """How many models are trained side by side."""
+    """How many models are trained side by side; one where several processes train it."""
+    if current().size > 1:
+        return 1
     on_cpu = all(c.device == "cpu" for c in configs.values()) or not torch.cuda.is_available()
     return len(os.sched_getaffinity(0)) if on_cpu else 1
 

@@ -156,20 +156,21 @@ def posterior_rewards(evidence: Evidence) -> tuple[Floats, Channel]:
 
 
 def corrected_programs(
-    programs: Sequence[LabelledProgram], folder: Path
+    programs: Sequence[LabelledProgram], folder: Path | None
 ) -> Sequence[LabelledProgram]:
     """Programs with posterior rewards; writes `corrected.jsonl` and `channel.json`.
 
     Args:
         programs: with measured rewards and their own verdicts.
-        folder: where to write.
+        folder: where to write; None: nowhere.
     """
     prefixes, evidence = _evidence(programs)
     if not prefixes:
         return programs
     rewards, channel = posterior_rewards(evidence)
     found = dict(zip(prefixes, rewards.tolist(), strict=True))
-    _write(folder, found, evidence, channel)
+    if folder is not None:
+        _write(folder, found, evidence, channel)
     return [_labelled(program, found) for program in programs]
 
 

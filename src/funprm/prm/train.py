@@ -30,6 +30,7 @@ from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
 from funprm.prm.batches import Example, Labels, Pool, examples_of
 from funprm.prm.correction import Correction, Reweighter, records
+from funprm.prm.curves import Board, Pace, peak_memory, summary_writer
 from funprm.prm.data import Encoded, TrainingData, known_outcomes
 from funprm.prm.folder import (
     contents_of,
@@ -42,6 +43,7 @@ from funprm.prm.folder import (
 from funprm.prm.learner import Learner
 from funprm.prm.model import Opened, fitting_threads, open_base, open_saved, save
 from funprm.prm.posterior import corrected_programs
+from funprm.prm.ranks import Ranks, current
 from funprm.prm.scorer import step_scores
 from funprm.prm.table import RewardTable
 from funprm.prm.validate import metrics, not_worse
@@ -120,7 +122,8 @@ def train(
 
     Writes `model/` (the best checkpoint on validation), `curves.jsonl`, `corrected.jsonl` (modes
     that correct), `result.json`, and `state/`, from which a call with the same arguments resumes:
-    on a CPU bitwise. A finished run is returned as it is.
+    on a CPU bitwise. A finished run is returned as it is. In a process group (`ranks.joined`) all
+    ranks call this with the same arguments and a folder that all of them see; the first one writes.
 
     Args:
         config: settings.
@@ -133,7 +136,8 @@ def train(
     Raises:
         TrainingError: shared problems, nothing to learn from, loss not finite, out of memory.
         StoreError: the folder holds a run of other settings or data, or cannot be written.
-        ConfigError: the warm-up of `init` is not the one these settings ask for.
+        ConfigError: the warm-up of `init` is not the one these settings ask for; a package is
+            missing; or the settings do not suit several processes.
         ModelError: the base model or `init` cannot be opened.
     """
     try:
@@ -160,6 +164,7 @@ class _Run:
     ) -> None:
         self._config, self._folder, self._report, self._init = config, folder, report, init
         self._started = time.monotonic()
+        self._ranks = current()
         self._data = data
         data.check()
         self._key = key_of(settings_of(config), contents_of(data), str(init or ""))
@@ -169,9 +174,12 @@ class _Run:
         """Trains, or returns what a finished run stored."""
         if (finished := self._finished()) is not None:
             return finished
+        _require_fit(self._config, self._ranks)
         self._prepare()
         self._resume()
-        with fitting_threads(self._opened.model):
+        self._ranks.barrier()  # all have read before one writes
+        self._pace = Pace(self._learner.tokens)
+        with fitting_threads(self._opened.model), self._open_board() as self._board:
             while self._phase < len(self._phases):
                 self._run_phase(self._phases[self._phase])
         return self._finish()
@@ -180,12 +188,14 @@ class _Run:
 
     def _prepare(self) -> None:
         config, data = self._config, self._data
-        (self._folder / "state").mkdir(parents=True, exist_ok=True)
+        first = self._ranks.first
+        if first:
+            (self._folder / "state").mkdir(parents=True, exist_ok=True)
         self._opened = self._open()
         self._not_fitting = self._shortened = 0
         programs = data.train
         if config.mode == "posterior":
-            programs = corrected_programs(programs, self._folder)
+            programs = corrected_programs(programs, self._folder if first else None)
         fitted = [self._render(programs), self._render(known_outcomes(data.meta))]
         self._table = RewardTable(
             (p for p, _ in fitted[0]), rate=config.correction_lr, prior=config.prior
@@ -196,9 +206,10 @@ class _Run:
         )
         self._validation = self._render(known_outcomes(data.validation))
         self._phases = self._plan(fitted[0], fitted[1])
-        self._learner = Learner(self._opened, config)
+        self._learner = Learner(self._opened, config, self._ranks)
         self._phase = self._step = 0
         self._losses: list[float] = []
+        self._outer_losses: list[float] = []
         self._curves: list[dict[str, Json]] = []
         self._best: dict[str, Json] = {}
         self._spent = 0.0
@@ -218,6 +229,10 @@ class _Run:
                 "expected the same base and tuning as in these settings"
             ) from None
         return opened
+
+    def _open_board(self) -> Board:
+        wanted = self._config.tensorboard and self._ranks.first
+        return Board(self._folder / "tensorboard" if wanted else None)
 
     def _render(self, programs: Sequence[LabelledProgram]) -> list[tuple[LabelledProgram, Encoded]]:
         encoded = self._opened.renderer.encode_all(programs, self._config.max_tokens)
@@ -295,6 +310,7 @@ class _Run:
 
     def _enter(self, phase: Phase) -> None:
         if phase.name == "main" and self._config.mode in CORRECTING:
+            self._ranks.barrier()
             self._learner.restore(load(warmup_of(self._folder)))
 
     def _advance(self, phase: Phase) -> None:
@@ -315,6 +331,7 @@ class _Run:
                 "the last checkpoint is kept; lower train.lr, or set train.clip"
             ) from None
         self._losses.append(loss)
+        self._outer_losses += [] if after is None else [after]
         self._report(
             {
                 "advance": 1,
@@ -335,26 +352,26 @@ class _Run:
             "step": phase.first + self._step,
             "epoch": (phase.first + self._step) / self._epoch,
             "loss": sum(self._losses) / len(self._losses),
+            "tokens_per_second": self._pace.rate(self._learner.tokens),
+            "peak_memory": peak_memory(self._learner.device),
         }
-        self._losses = []
         if phase.name == "correct":
-            entry["moved"] = float((self._table.value - self._table.start).abs().mean())
+            entry["outer_loss"] = sum(self._outer_losses) / len(self._outer_losses)
+            entry |= self._table.diagnostics()
+        self._losses, self._outer_losses = [], []
         if phase.validated:
             entry["validation"] = self._validate(entry["step"])
         self._curves.append(entry)
         self._report({"advance": 0, **entry})
         self._checkpoint()
+        self._board.add(entry)  # after the checkpoint: it is not written again by a resumed run
+        self._pace.mark(self._learner.tokens)
 
     def _validate(self, step: int) -> dict[str, Json]:
         found: dict[str, Json] = {}
         if self._validation:
             self._learner.model.eval()
-            scores = step_scores(
-                self._learner.model,
-                [encoded for _, encoded in self._validation],
-                self._opened.renderer.pad_id,
-                SCORING_TOKENS,
-            )
+            scores = self._scores([encoded for _, encoded in self._validation])
             self._learner.model.train()
             used = "last" if self._config.mode == "orm" else "mean"
             found = metrics([program for program, _ in self._validation], scores, used)
@@ -365,12 +382,23 @@ class _Run:
             top = max(new, top, key=sum)
             self._best = {"step": step, "top": top, "metrics": found}
             extra = {"mode": self._config.mode, "base": self._config.base, "step": step}
-            save(self._opened, self._folder / "model", extra)
+            if self._ranks.first:
+                save(self._opened, self._folder / "model", extra)
         return found
 
-    # Storing
+    def _scores(self, programs: Sequence[Encoded]) -> list[tuple[float, ...]]:
+        """Step scores of programs; every rank computes its share and knows all."""
+        distinct = list(dict.fromkeys(programs))
+        own, pad = self._ranks.share(distinct), self._opened.renderer.pad_id
+        scores = self._ranks.join(step_scores(self._learner.model, own, pad, SCORING_TOKENS))
+        found = dict(zip(distinct, scores, strict=True))
+        return [found[program] for program in programs]
+
+    # Storing: the first rank's
 
     def _checkpoint(self) -> None:
+        if not self._ranks.first:
+            return
         write_jsonl(self._folder / "curves.jsonl", self._curves)
         state = {
             "key": self._key,
@@ -380,6 +408,7 @@ class _Run:
             "table": self._table.state(),
             "reweighter": self._correction.reweighter and self._correction.reweighter.state(),
             "losses": self._losses,
+            "outer_losses": self._outer_losses,
             "curves": json.dumps(self._curves),
             "best": json.dumps(self._best),
             "seconds": self._seconds(),
@@ -400,7 +429,8 @@ class _Run:
         if self._correction.reweighter is not None:
             self._correction.reweighter.restore(state["reweighter"])
         self._phase, self._step = state["phase"], state["step"]
-        self._losses, self._spent = state["losses"], state["seconds"]
+        self._losses, self._outer_losses = state["losses"], state["outer_losses"]
+        self._spent = state["seconds"]
         self._curves, self._best = json.loads(state["curves"]), json.loads(state["best"])
 
     def _adopt_warmup(self) -> None:
@@ -418,14 +448,18 @@ class _Run:
                 "expected equal ones but for mode and correction; train without init"
             )
         self._learner.restore(state)
-        store(state, warmup_of(self._folder))
+        if self._ranks.first:
+            store(state, warmup_of(self._folder))
         self._phase = 1
 
     def _keep_warmup(self) -> None:
-        store({"key": self._shared_key, **self._learner.state()}, warmup_of(self._folder))
+        if self._ranks.first:
+            store({"key": self._shared_key, **self._learner.state()}, warmup_of(self._folder))
 
     def _write_corrected(self) -> None:
-        write_jsonl(self._folder / "corrected.jsonl", list(records(self._table, self._correction)))
+        if self._ranks.first:
+            rows = list(records(self._table, self._correction))
+            write_jsonl(self._folder / "corrected.jsonl", rows)
 
     def _seconds(self) -> float:
         return self._spent + time.monotonic() - self._started
@@ -443,12 +477,17 @@ class _Run:
             not_fitting=self._not_fitting,
             shortened=self._shortened,
         )
+        if self._ranks.first:
+            self._write_result(result)
+        self._ranks.barrier()  # what another model starts from is written
+        return result
+
+    def _write_result(self, result: TrainResult) -> None:
         stored = {**asdict(result), "key": self._key}
         del stored["folder"]
         text = json.dumps(stored, indent=2) + "\n"
         write_atomically(self._folder / "result.json", text.encode())
         (self._folder / "state" / "checkpoint.pt").unlink(missing_ok=True)
-        return result
 
     def _finished(self) -> TrainResult | None:
         path = self._folder / "result.json"
@@ -470,6 +509,24 @@ def _schedule(step: int, total: int) -> float:
     """Learning-rate factor: a short rise, then a straight line down to a tenth."""
     rise = max(1, min(50, total // 20))
     return min(1.0, (step + 1) / rise) * (1 - 0.9 * step / total)
+
+
+def _require_fit(config: TrainConfig, ranks: Ranks) -> None:
+    """Refuses settings that this process, or several of them, cannot follow."""
+    if config.tensorboard:
+        summary_writer()
+    if ranks.size == 1:
+        return
+    if config.hypergradient == "exact":
+        raise ConfigError(
+            f"train.hypergradient = 'exact' with {ranks.size} processes: it needs the whole batch "
+            "in one; use auto, jvp or fd, or one process"
+        )
+    if config.device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(
+            f"train.device = {config.device!r} with {ranks.size} processes: "
+            "expected auto, cuda or cpu; each process takes the GPU of its number"
+        )
 
 
 def _require_labels(mode: str, steps: Sequence[Example], clean: Sequence[Example]) -> None:
