@@ -19,7 +19,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -349,5 +349,4 @@ def _choices(
 def settings_of(config: TrainConfig) -> dict[str, Json]:
     """What of the training settings determines cells; mode, seed and device are the cell's."""
     left_out = ("mode", "seed", "device", "tensorboard")
-    settings = vars(config)
-    return {k: v for k, v in settings.items() if k not in left_out}
+    return {k: v for k, v in asdict(config).items() if k not in left_out}
