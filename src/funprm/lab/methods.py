@@ -109,7 +109,8 @@ class Trial:
         shared = self.folder / "none"
         own = data is not None or pairs
         warm = not own and mode in WARMED and (shared / "result.json").exists()
-        return train(config, data or self.data, self.folder / name, init=shared if warm else None)
+        folder = self.folder / (f"{name}+pairs" if pairs else name)
+        return train(config, data or self.data, folder, init=shared if warm else None)
 
     def scores(
         self, result: TrainResult, programs: Sequence[LabelledProgram]
@@ -135,10 +136,11 @@ def _raw(programs: Sequence[LabelledProgram]) -> dict[str, float]:
     }
 
 
-def _mode(mode: Mode) -> Callable[[Trial], Fitted]:
+def _mode(mode: Mode, *, pairs: bool = False) -> Callable[[Trial], Fitted]:
     def fit(trial: Trial) -> Fitted:
-        result = trial.train(mode, mode)
-        return result, {**_raw(trial.data.train), **_corrected(result)}
+        result = trial.train(mode, mode, pairs=pairs)
+        raw = {} if mode == "orm" else _raw(trial.data.train)
+        return result, {**raw, **_corrected(result)}
 
     return fit
 
@@ -151,22 +153,9 @@ def _corrected(result: TrainResult) -> dict[str, float]:
     return {row["prefix"]: row["reward"] for row in rows}
 
 
-def _orm(trial: Trial) -> Fitted:
-    return trial.train("orm", "orm"), {}
-
-
-def _in_pairs(mode: Mode) -> Callable[[Trial], Fitted]:
-    def fit(trial: Trial) -> Fitted:
-        result = trial.train(f"{mode}+pairs", mode, pairs=True)
-        raw = {} if mode == "orm" else _raw(trial.data.train)
-        return result, {**raw, **_corrected(result)}
-
-    return fit
-
-
 def _outcomes_in_pairs(trial: Trial) -> Fitted:
     data = replace(trial.data, train=relabelled(trial.data.train, {}))
-    return trial.train("outcomes+pairs", "joint", data, pairs=True), {}
+    return trial.train("outcomes", "joint", data, pairs=True), {}
 
 
 def _on(trial: Trial, name: str, mode: Mode, data: TrainingData) -> Fitted:
@@ -231,7 +220,7 @@ def _posterior_shuffled(trial: Trial) -> Fitted:
 
 
 STANDARD: Mapping[str, Callable[[Trial], Fitted]] = {
-    "orm": _orm,
+    "orm": _mode("orm"),
     "none": _mode("none"),
     "joint": _mode("joint"),
     "table": _mode("table"),
@@ -243,10 +232,10 @@ STANDARD: Mapping[str, Callable[[Trial], Fitted]] = {
     "posterior-shuffled": _posterior_shuffled,
     "scan": _scan,
     "nait": _nait,
-    "orm+pairs": _in_pairs("orm"),
+    "orm+pairs": _mode("orm", pairs=True),
     "outcomes+pairs": _outcomes_in_pairs,
-    "joint+pairs": _in_pairs("joint"),
-    "posterior+pairs": _in_pairs("posterior"),
+    "joint+pairs": _mode("joint", pairs=True),
+    "posterior+pairs": _mode("posterior", pairs=True),
 }
 """All methods by name, in the order of tables."""
 
