@@ -54,6 +54,19 @@ def test_an_interrupted_run_ends_with_the_same_table(
     assert (Path(replayed["output"]) / "table.txt").read_text() == expected
 
 
+def test_verdicts_by_other_rules_are_not_counted(replayed: dict[str, Any], progress: Quiet) -> None:
+    run_all(parse_config(replayed), progress)
+    folder = Path(replayed["output"])
+    state = json.loads((folder / "manifest.json").read_text())
+    verdicts = (folder / "verdicts.jsonl").read_text()
+    (folder / "verdicts.jsonl").write_text(verdicts + verdicts.replace('"key":"', '"key":"old'))
+    kept = {**state, "stages": dict(list(state["stages"].items())[:1])}
+    (folder / "manifest.json").write_text(json.dumps(kept))
+    run_all(parse_config(replayed), Quiet())
+    again = json.loads((folder / "manifest.json").read_text())
+    assert again["stages"]["execute"]["facts"] == state["stages"]["execute"]["facts"]
+
+
 def test_stages_one_by_one_equal_all_at_once(
     replayed: dict[str, Any], progress: Quiet, tmp_path: Path
 ) -> None:
