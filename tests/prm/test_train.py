@@ -12,6 +12,7 @@ from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
 from funprm.prm import train as training
 from funprm.prm.folder import load, store
+from funprm.prm.phases import CORRECTING
 from funprm.prm.scorer import PrmScorer
 from funprm.prm.train import train
 from funprm.records import Json
@@ -85,7 +86,7 @@ def test_a_run_leaves_model_curves_and_result(
     assert result.tokens > 0
     assert train(config(mode=mode), DATA, tmp_path) == result
     corrected = tmp_path / "corrected.jsonl"
-    assert corrected.exists() == (mode in training.CORRECTING)
+    assert corrected.exists() == (mode in CORRECTING)
     if "table" in mode:
         rows = rows_of(corrected)
         assert result.rows_touched == result.rows == len(rows)

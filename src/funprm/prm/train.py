@@ -1,21 +1,6 @@
-"""Training a reward model: phases, validation, checkpoints.
+"""Training a reward model: the loop over its phases, validation, checkpoints.
 
-| mode | phases |
-|---|---|
-| `orm` | main: outcomes of train and meta programs |
-| `none` | warm-up, main: all steps of train programs |
-| `joint` | warm-up; main: the same, and beside each batch outcomes of meta programs |
-| `table` | warm-up; correct: rewards move as the model is fitted to them alone; main, again from
-  the end of the warm-up: corrected rewards, and beside them outcomes of meta programs |
-| `reweight` | the same with learned weights in place of learned rewards |
-| `table+reweight` | the same with both |
-| `posterior` | as `joint`, on the rewards of `prm.posterior` from the first step on |
-
-An epoch is the same number of optimiser steps in every mode, (train + meta programs) / batch, and
-warm-up and main together last `epochs`; the warm-up is the same in all modes that have one, and
-can be shared through `init`. Outcomes of meta programs come on top of a batch of steps, as many as
-keep their proportion: so all modes see the same partial programs equally often, and differ in what
-else they were fitted to alone.
+Which phases a mode has is in `prm.phases`.
 """
 
 import json
@@ -28,7 +13,6 @@ import torch
 
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
-from funprm.prm.batches import Example, Labels, Pool, examples_of
 from funprm.prm.correction import Correction, Reweighter, records
 from funprm.prm.curves import Board, Pace, peak_memory, summary_writer
 from funprm.prm.data import Encoded, TrainingData, known_outcomes
@@ -42,6 +26,7 @@ from funprm.prm.folder import (
 )
 from funprm.prm.learner import Learner
 from funprm.prm.model import Opened, fitting_threads, open_base, open_saved, save
+from funprm.prm.phases import CORRECTING, Phase, plan, schedule
 from funprm.prm.posterior import corrected_programs
 from funprm.prm.ranks import Ranks, current
 from funprm.prm.scorer import step_scores
@@ -57,9 +42,6 @@ CHECKPOINT_SECONDS = 120.0
 
 SCORING_TOKENS = 8192
 """Tokens of a batch on validation."""
-
-CORRECTING = ("table", "reweight", "table+reweight")
-CLEAN_OUTCOMES = ("orm", "joint", "posterior", *CORRECTING)
 
 UNCORRECTED = Correction(None, None)
 
@@ -88,26 +70,6 @@ class TrainResult:
     """Programs left out because their code exceeds `max_tokens`."""
     shortened: int
     """Programs whose statement lost its middle."""
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """A stretch of training on one pool of examples."""
-
-    name: str
-    steps: int
-    first: int
-    """Position in the learning-rate schedule of its first step."""
-    pool: Pool
-    validated: bool
-    beside: Pool | None = None
-    """Examples that come on top of each batch."""
-    pairwise: float = 0.0
-    """Weight of the pairwise loss."""
-
-    def batch(self, step: int) -> list[Example]:
-        """The examples of optimiser step `step`."""
-        return self.pool.batch(step) + (self.beside.batch(step) if self.beside else [])
 
 
 def train(
@@ -180,8 +142,8 @@ class _Run:
         self._ranks.barrier()  # all have read before one writes
         self._pace = Pace(self._learner.tokens)
         with fitting_threads(self._opened.model), self._open_board() as self._board:
-            while self._phase < len(self._phases):
-                self._run_phase(self._phases[self._phase])
+            while self._phase < len(self._plan.phases):
+                self._run_phase(self._plan.phases[self._phase])
         return self._finish()
 
     # Preparation
@@ -205,7 +167,7 @@ class _Run:
             Reweighter(len(self._table.rows), config.seed) if "reweight" in config.mode else None,
         )
         self._validation = self._render(known_outcomes(data.validation))
-        self._phases = self._plan(fitted[0], fitted[1])
+        self._plan = plan(config, self._table.rows, fitted[0], fitted[1])
         self._learner = Learner(self._opened, config, self._ranks)
         self._phase = self._step = 0
         self._losses: list[float] = []
@@ -240,50 +202,6 @@ class _Run:
         self._shortened += sum(e is not None and e.shortened for e in encoded)
         return [(p, e) for p, e in zip(programs, encoded, strict=True) if e is not None]
 
-    def _plan(
-        self,
-        programs: Sequence[tuple[LabelledProgram, Encoded]],
-        outcomes: Sequence[tuple[LabelledProgram, Encoded]],
-    ) -> list[Phase]:
-        config, mode, pairwise = self._config, self._config.mode, self._config.pairwise
-        # The pairwise loss needs the scores of all steps that make a program's.
-        whole = pairwise > 0 and mode != "orm"
-        labels: Labels = "outcome" if mode == "orm" else "all"
-        steps = examples_of(programs, self._table.rows, labels=labels, whole=whole)
-        clean = examples_of(outcomes, {}, labels="outcome", whole=whole)
-        _require_labels(mode, steps, clean)
-        self._outer = self._pool(clean, 3) if mode in CORRECTING else None
-        self._epoch = -(-(len(steps) + len(clean)) // (config.batch * config.accumulate))
-        total = max(1, round(config.epochs * self._epoch))
-        if mode == "orm":
-            pool = self._pool([*steps, *clean], 1, together=pairwise > 0)
-            return [Phase("main", total, 0, pool, True, pairwise=pairwise)]
-        first = min(total, round(config.warmup_epochs * self._epoch))
-        partial, rest = self._pool(steps, 0), total - first
-        phases = [Phase("warmup", first, 0, partial, mode == "none")]
-        if mode in CORRECTING:
-            # The inner problem is that of partial programs alone: beside their programs' own
-            # verdicts, the outer loss would hardly depend on their rewards.
-            inner = self._pool(examples_of(programs, self._table.rows, labels="partial"), 2)
-            phases.append(Phase("correct", rest, first, inner, False))
-        share = len(clean) / len(steps)
-        beside = None
-        if clean and mode != "none":
-            beside = self._pool(clean, 4, share, together=pairwise > 0)
-        pool = self._pool(steps, 1, together=pairwise > 0)
-        return [*phases, Phase("main", rest, first, pool, True, beside, pairwise)]
-
-    def _pool(
-        self,
-        examples: Sequence[Example],
-        stream: int,
-        share: float = 1.0,
-        *,
-        together: bool = False,
-    ) -> Pool:
-        size = max(1, round(self._config.batch * self._config.accumulate * share))
-        return Pool(examples, size, self._config.seed * 8 + stream, together=together)
-
     # The loop
 
     def _run_phase(self, phase: Phase) -> None:
@@ -306,7 +224,7 @@ class _Run:
 
     @property
     def _interval(self) -> int:
-        return max(1, round(self._config.evaluate_every * self._epoch))
+        return max(1, round(self._config.evaluate_every * self._plan.epoch))
 
     def _enter(self, phase: Phase) -> None:
         if phase.name == "main" and self._config.mode in CORRECTING:
@@ -315,11 +233,11 @@ class _Run:
 
     def _advance(self, phase: Phase) -> None:
         examples = phase.batch(self._step)
-        factor = _schedule(phase.first + self._step, phase.first + self._remaining(phase))
+        factor = schedule(phase.first + self._step, self._plan.steps)
         correction = UNCORRECTED if phase.name == "warmup" else self._correction
         try:
-            if phase.name == "correct" and self._outer is not None:
-                outer = self._outer.batch(self._step)
+            if phase.outer is not None:
+                outer = phase.outer.batch(self._step)
                 loss, after = self._learner.correct(examples, outer, correction, factor)
             else:
                 fit = self._learner.fit(examples, correction, factor, phase.pairwise)
@@ -343,14 +261,11 @@ class _Run:
             }
         )
 
-    def _remaining(self, phase: Phase) -> int:
-        return sum(p.steps for p in self._phases if p.name != "correct") - phase.first
-
     def _record(self, phase: Phase) -> None:
         entry: dict[str, Json] = {
             "phase": phase.name,
             "step": phase.first + self._step,
-            "epoch": (phase.first + self._step) / self._epoch,
+            "epoch": (phase.first + self._step) / self._plan.epoch,
             "loss": sum(self._losses) / len(self._losses),
             "tokens_per_second": self._pace.rate(self._learner.tokens),
             "peak_memory": peak_memory(self._learner.device),
@@ -437,7 +352,7 @@ class _Run:
         """Starts after the warm-up of another run, if it is the one wanted here."""
         if self._init is None or not warmup_of(self._init).exists():
             return
-        if self._phases[0].name != "warmup":
+        if self._plan.phases[0].name != "warmup":
             raise ConfigError(
                 f"mode {self._config.mode!r} has no warm-up to take from {self._init}"
             )
@@ -469,7 +384,7 @@ class _Run:
             folder=self._folder,
             best_step=self._best["step"],
             validation=self._best["metrics"],
-            steps=sum(phase.steps for phase in self._phases if phase.name != "correct"),
+            steps=self._plan.steps,
             rows=len(self._table.rows),
             rows_touched=int(self._table.touched.sum()),
             seconds=self._seconds(),
@@ -505,12 +420,6 @@ class _Run:
             )
 
 
-def _schedule(step: int, total: int) -> float:
-    """Learning-rate factor: a short rise, then a straight line down to a tenth."""
-    rise = max(1, min(50, total // 20))
-    return min(1.0, (step + 1) / rise) * (1 - 0.9 * step / total)
-
-
 def _require_fit(config: TrainConfig, ranks: Ranks) -> None:
     """Refuses settings that this process, or several of them, cannot follow."""
     if config.tensorboard:
@@ -526,28 +435,4 @@ def _require_fit(config: TrainConfig, ranks: Ranks) -> None:
         raise ConfigError(
             f"train.device = {config.device!r} with {ranks.size} processes: "
             "expected auto, cuda or cpu; each process takes the GPU of its number"
-        )
-
-
-def _require_labels(mode: str, steps: Sequence[Example], clean: Sequence[Example]) -> None:
-    """Refuses what nothing can be learned from."""
-    if not steps:
-        raise TrainingError("no labelled training program: expected programs with n > 0 verdicts")
-    if mode in CORRECTING and not clean:
-        raise TrainingError(
-            f"the meta set is empty: mode {mode!r} needs complete programs of other problems "
-            "with known outcomes; set aside some problems as meta"
-        )
-    used = [*steps, *clean] if mode in CLEAN_OUTCOMES else steps
-    _require_variety(used, "training rewards")
-    if mode in CORRECTING:
-        _require_variety(clean, "meta outcomes")
-
-
-def _require_variety(examples: Sequence[Example], noun: str) -> None:
-    values = {t for e in examples for t, w in zip(e.targets, e.weights, strict=True) if w}
-    if len(values) == 1:
-        raise TrainingError(
-            f"all {noun} are {values.pop():g}: nothing to learn from; "
-            "use problems that the policy sometimes solves"
         )
