@@ -27,7 +27,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from funprm.prm.folder import write_jsonl
 from funprm.records import Json, LabelledProgram
+from funprm.store import write_atomically
 
 Floats = NDArray[np.float64]
 
@@ -205,7 +207,6 @@ def _write(
         {"prefix": prefix, "k": int(k), "n": int(n), "reward": reward, "weight": 1.0}
         for (prefix, reward), k, n in zip(rewards.items(), evidence.k, evidence.n, strict=True)
     ]
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / "corrected.jsonl").write_text(text, encoding="utf-8")
+    write_jsonl(folder / "corrected.jsonl", rows)
     text = json.dumps(asdict(channel), indent=2) + "\n"
-    (folder / "channel.json").write_text(text, encoding="utf-8")
+    write_atomically(folder / "channel.json", text.encode())
