@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from funprm.executors.local import LocalExecutor
+from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Case, Suite, Verdict
 

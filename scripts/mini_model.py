@@ -22,7 +22,7 @@ from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM, Qwen2T
 
 from funprm.datasets.mini import MiniDataset
 from funprm.datasets.mini.corpus import pieces, solutions
-from funprm.executors.local import LocalExecutor
+from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job, Request, Sample
 from funprm.policies.huggingface import HuggingFacePolicy
 from funprm.records import key_of, seed_of

@@ -310,7 +310,7 @@ def _judge(arguments: argparse.Namespace) -> None:
 
     from funprm.console import progress_for
     from funprm.executors.files import FileJudge
-    from funprm.executors.local import LocalExecutor
+    from funprm.executors.local.executor import LocalExecutor
 
     with (
         LocalExecutor(
@@ -390,7 +390,7 @@ def _validate(arguments: argparse.Namespace) -> None:
 def _doctor(arguments: argparse.Namespace) -> None:
     import msgspec
 
-    from funprm.executors.local import doctor
+    from funprm.executors.local.executor import doctor
 
     rows = doctor()
     if arguments.json:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from funprm import records
 from funprm.datasets.livecodebench import LiveCodeBenchDataset
-from funprm.executors.local import LocalExecutor
+from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Case, Problem, Status, Suite
 from funprm.store import encode_line, read_records

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from funprm.executors.local import LocalExecutor
+from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Case, Suite, Verdict
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from funprm.executors.isolation import LAYERS
-from funprm.executors.local import LocalExecutor
+from funprm.executors.inside.isolation import LAYERS
+from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Verdict
 from tests.executors.conftest import count_processes, stdin
@@ -69,7 +69,7 @@ def test_attacks_without_one_layer(off: str) -> None:
 
 JUDGE = """
 import pickle, sys
-from funprm.executors.local import LocalExecutor
+from funprm.executors.local.executor import LocalExecutor
 with LocalExecutor(1) as executor:
     pickle.dump(list(executor.judge(pickle.load(sys.stdin.buffer))), sys.stdout.buffer)
 """

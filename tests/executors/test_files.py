@@ -7,7 +7,7 @@ import pytest
 
 from funprm.errors import DataError
 from funprm.executors.files import FileJudge
-from funprm.executors.local import LocalExecutor
+from funprm.executors.local.executor import LocalExecutor
 
 PROBLEM = {
     "key": "p",

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from funprm.errors import ConfigError, ExecutorError
-from funprm.executors.isolation import LAYERS
-from funprm.executors.local import LocalExecutor, doctor
+from funprm.executors.inside.isolation import LAYERS
+from funprm.executors.local.executor import LocalExecutor, doctor
 from funprm.interfaces import Job
 from funprm.records import Suite
 from tests.executors.conftest import check, count_processes, functional, stdin, unittests
@@ -120,7 +120,7 @@ def test_layers_are_described() -> None:
 
 UNPRIVILEGED = """
 import os, sys
-from funprm.executors.local import LocalExecutor
+from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Case, Suite
 suite = Suite(kind="functional", entry_point="f", cases=(Case(input="1", output="2"),))

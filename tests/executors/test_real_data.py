@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from funprm.executors.local import LocalExecutor
+from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Case, Status, Suite, Verdict
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from funprm.executors._sharing import shareable
+from funprm.executors.inside.shared_streams import shareable
 from funprm.records import Status, Suite, Verdict
 from tests.executors.conftest import Judge, check, functional, stdin, suite_of, unittests
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from funprm.errors import ExecutorError
-from funprm.executors import _cleaning, pool, scratch
-from funprm.executors.local import LocalExecutor
+from funprm.executors.inside import cleanup
+from funprm.executors.local import scratch, worker
+from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Status
 from tests.executors.conftest import Judge, count_processes, functional, stdin, unittests
@@ -85,7 +86,7 @@ def test_a_job_that_kills_its_workers_is_not_judged_and_no_other_suffers() -> No
 
 HOST = """
 import sys
-from funprm.executors.local import LocalExecutor
+from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Case, Suite
 suite = Suite(kind="stdin", cases=(Case(input="", output=""),), seconds=100)
@@ -164,7 +165,7 @@ def test_waiting_of_all_threads_is_known() -> None:
         process.stdout.readline()
         time.sleep(1)
         first = Path(f"/proc/{process.pid}/schedstat").read_text().split()[1]
-        assert _cleaning.waited(process.pid) > 0.2 + int(first) / 1e9
+        assert cleanup.waited(process.pid) > 0.2 + int(first) / 1e9
     finally:
         process.kill()
         process.communicate()
@@ -205,11 +206,11 @@ def test_a_fault_of_the_sandbox_is_no_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = count_processes()
-    package = Path(pool.__file__).parents[1]
+    package = Path(worker.__file__).parents[2]
     shutil.copytree(package / "executors", tmp_path / "funprm" / "executors")
     (tmp_path / "funprm" / "__init__.py").write_text("")
-    broken = tmp_path / "funprm" / "executors" / "_program.py"
-    monkeypatch.setattr(pool, "_WORKER", broken.with_name("_worker.py"))
+    broken = tmp_path / "funprm" / "executors" / "inside" / "program.py"
+    monkeypatch.setattr(worker, "_WORKER", broken.with_name("main.py"))
     with LocalExecutor(workers=1) as executor:
         assert all(verdict.passed for verdict in executor.judge(jobs(2)))
     source = broken.read_text()

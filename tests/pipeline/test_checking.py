@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from funprm.cli import main
-from funprm.executors.local import LocalExecutor
+from funprm.executors.local.executor import LocalExecutor
 from funprm.pipeline import checking
 from funprm.pipeline.checking import Check, check_problems, stub
 from funprm.records import Case, Problem, Suite

@@ -11,7 +11,7 @@ import signal
 import time
 from typing import Any
 
-from funprm.executors import _cleaning, _speed
+from funprm.executors.inside import cleanup, clock
 
 _READ = 1 << 16
 _RECORD_BYTES = 64 << 20
@@ -116,7 +116,7 @@ class Child:
     def seconds_left(self) -> float:
         """Seconds until the next look; ends the program when its time is over."""
         if time.monotonic() - self._start > _LONGEST_LOOK:
-            self._slowdowns.append(_speed.slowdown())
+            self._slowdowns.append(clock.slowdown())
         left = self._measure()
         if min(left) <= 0:  # has it answered, and was not heard yet?
             self.read_channel()
@@ -128,7 +128,7 @@ class Child:
             self.kill("wall")
         elif self._tree:
             look = _TREE_LOOK
-            if _cleaning.tree(self.pid)[1] - self._base_rss > self.job.suite["memory"]:
+            if cleanup.tree(self.pid)[1] - self._base_rss > self.job.suite["memory"]:
                 self.kill("memory")
         return look if self._reason else min(look, max(0.002, min(left)))
 
@@ -137,10 +137,10 @@ class Child:
         suite = self.job.suite
         cpu = self._cpu() - self._cpu_mark
         if self._tree:
-            cpu = max(cpu, _cleaning.tree(self.pid)[0])
+            cpu = max(cpu, cleanup.tree(self.pid)[0])
         wall = time.monotonic() - self._wall_mark
         if wall > suite["wall"]:  # time in which it had no processor does not count, up to a point
-            wall = max(wall - _cleaning.waited(self.pid), 0.1 * wall)
+            wall = max(wall - cleanup.waited(self.pid), 0.1 * wall)
         return self._limit(cpu) - cpu, suite["wall"] - wall
 
     def _limit(self, used: float) -> float:
@@ -152,7 +152,7 @@ class Child:
         if used <= limit:
             return limit
         if not self._slowdowns:
-            self._slowdowns.append(_speed.slowdown())
+            self._slowdowns.append(clock.slowdown())
         return limit * sum(self._slowdowns) / len(self._slowdowns)
 
     def _cpu(self) -> float:

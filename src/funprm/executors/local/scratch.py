@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from funprm.executors.isolation import FIRST_UID
+from funprm.executors.inside.isolation import FIRST_UID
 
 PREFIX = "funprm-judge-"
 _YOUNG = 60.0

@@ -7,8 +7,8 @@ error of every program. Standard library, and expected answers, as for any other
 from typing import Any
 
 from funprm.errors import ExecutorError
-from funprm.executors.cases import PreparedSuite
-from funprm.executors.pool import Worker
+from funprm.executors.grading.suites import PreparedSuite
+from funprm.executors.local.worker import Worker
 from funprm.records import Case, Status, Suite
 
 _CHECK = "def check(candidate):\n    assert candidate(20) == 21\n"

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from funprm.errors import ExecutorError
-from funprm.executors.cases import PreparedSuite
-from funprm.executors.scratch import Scratch
+from funprm.executors.grading.suites import PreparedSuite
+from funprm.executors.local.scratch import Scratch
 
 _SCRATCH_MB = 256
 _KNOWN_SUITES = 64
 _READ = 1 << 18
 _GRACE = 5.0
-_WORKER = Path(__file__).with_name("_worker.py")
+_WORKER = Path(__file__).parents[1] / "inside" / "main.py"
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",  # isolation.py changes it where programs cannot write there

@@ -13,7 +13,7 @@ import resource
 import sys
 from contextlib import suppress
 
-from funprm.executors import syscalls
+from funprm.executors.inside import syscalls
 
 LAYERS = ("user", "mount", "pid", "network", "ipc", "landlock", "seccomp", "limits")
 """Names of the layers that can be demanded, or switched off one by one."""

@@ -7,7 +7,7 @@ import json
 from functools import cached_property
 from typing import Any
 
-from funprm.executors import compare
+from funprm.executors.grading import compare
 from funprm.records import CaseResult, Json, Status, Suite
 
 MAX_OUTPUT = 16 << 20
@@ -87,7 +87,7 @@ class PreparedSuite:
 
         Args:
             index: number of the case.
-            outcome: as in `_runner`: output, opaque, error, memory, flood, time or wall.
+            outcome: as in `inside.zygote`: output, opaque, error, memory, flood, time or wall.
             text: the output or the error.
             usage: CPU seconds, wall seconds, mebibytes.
         """

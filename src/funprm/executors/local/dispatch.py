@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from funprm.executors.cases import PreparedSuite
-from funprm.executors.pool import Worker
+from funprm.executors.grading.suites import PreparedSuite
+from funprm.executors.local.worker import Worker
 from funprm.interfaces import Job
 from funprm.records import CaseResult, Status, Verdict
 

@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Self
 
 from funprm.errors import ConfigError, ExecutorError
-from funprm.executors import canary, scratch
-from funprm.executors.cases import PreparedSuite
-from funprm.executors.dispatch import Dispatch
-from funprm.executors.isolation import LAYERS
-from funprm.executors.pool import Worker
+from funprm.executors.grading.suites import PreparedSuite
+from funprm.executors.inside.isolation import LAYERS
+from funprm.executors.local import canary, scratch
+from funprm.executors.local.dispatch import Dispatch
+from funprm.executors.local.worker import Worker
 from funprm.interfaces import Job
 from funprm.records import Json, Suite, Verdict
 

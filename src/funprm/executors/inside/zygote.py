@@ -23,8 +23,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from funprm.executors import _cleaning, _program, _speed, syscalls
-from funprm.executors._child import Child, Job
+from funprm.executors.inside import cleanup, clock, program, syscalls
+from funprm.executors.inside.watch import Child, Job
 
 _COMMANDS, _REPLIES = 200, 201
 _QUIET = 0.005
@@ -52,14 +52,14 @@ class _Parent:
         self._suites: dict[int, dict[str, Any]] = {}
         self._preludes: dict[str, dict[str, Any] | None] = {"": {}}
         self._current: Child | None = None
-        self._base_vm, self._base_rss = _cleaning.memory_of_self()
+        self._base_vm, self._base_rss = cleanup.memory_of_self()
         self._install: dict[bool, Callable[[], object]] = {}
         if "seccomp" not in layers.off:
             for processes in (False, True):
                 rules = syscalls.program_filter(processes=processes)
                 self._install[processes] = rules.installer()
 
-    def serve(self) -> _program.Task:
+    def serve(self) -> program.Task:
         """Work until the host goes away; returns only in a child, with what it must run."""
         hello = {"off": self._layers.off, "python": sys.version.split()[0]}
         self._outbox.append(["hello", hello])
@@ -126,16 +126,16 @@ class _Parent:
             suite["streams"] = [t.encode("utf-8", "surrogateescape") for t in suite["inputs"]]
         elif suite["kind"] == "unittest":
             __import__("unittest.mock")
-        self._base_vm, self._base_rss = _cleaning.memory_of_self()
+        self._base_vm, self._base_rss = cleanup.memory_of_self()
         gc.freeze()
         return suite
 
     # --- one job ---
 
-    def _run(self, job: Job) -> _program.Task | None:
+    def _run(self, job: Job) -> program.Task | None:
         while not job.done:
             started = self._fork(job)
-            if isinstance(started, _program.Task):
+            if isinstance(started, program.Task):
                 return started
             self._current = started
             self._watch(started)
@@ -143,14 +143,14 @@ class _Parent:
             started.close()
             for folder in self._layers.scratch:
                 if os.listdir(folder):
-                    _cleaning.empty(folder)
+                    cleanup.empty(folder)
         self._report(job)
         self._outbox.append(["end", job.id, job.changed])
         if time.monotonic() - self._flushed > _FLUSH:
             self._flush()
         return None
 
-    def _fork(self, job: Job) -> _program.Task | Child:
+    def _fork(self, job: Job) -> program.Task | Child:
         channel, channel_w = os.pipe()
         stdout, stdout_w = os.pipe() if job.suite["kind"] == "stdin" else (-1, -1)
         proven = job.suite["kind"] in ("check", "unittest")
@@ -166,9 +166,9 @@ class _Parent:
         own_proc = "pid" not in self._layers.off and "mount" not in self._layers.off
         return Child(job, pid, (channel, stdout), secret, self._base_rss if own_proc else -1.0)
 
-    def _task(self, job: Job, channel: int, stdout: int) -> _program.Task:
+    def _task(self, job: Job, channel: int, stdout: int) -> program.Task:
         suite = job.suite
-        task = _program.Task()
+        task = program.Task()
         task.suite, task.code, task.compiled = suite, job.code, job.compiled
         task.namespace = self._preludes[suite["prelude"]]
         task.channel, task.stdout, task.streams, task.arguments = channel, stdout, [], []
@@ -200,7 +200,7 @@ class _Parent:
         if not poll.poll(_QUIET * 1000):
             self._watch_long(child, poll)
         _, status, usage = os.wait4(child.pid, 0)
-        _cleaning.sweep(child.pid, everything=self._layers.sweeps)
+        cleanup.sweep(child.pid, everything=self._layers.sweeps)
         child.read_all()
         child.job.memory = max(child.job.memory, usage.ru_maxrss / 1024 - self._base_rss)
         child.conclude(status, usage.ru_utime + usage.ru_stime)
@@ -230,7 +230,7 @@ class _Parent:
         return child.pidfd in ready
 
 
-def serve(layers: Any) -> _program.Task:
+def serve(layers: Any) -> program.Task:
     """Be the warm parent on descriptors 0 and 1; returns only in a child.
 
     Args:
@@ -245,7 +245,7 @@ def serve(layers: Any) -> _program.Task:
     if null > 3:
         os.close(null)
     os.chdir(layers.scratch[0])
-    _speed.warm_up()
+    clock.warm_up()
     gc.collect()
     gc.disable()
     gc.freeze()
@@ -257,7 +257,7 @@ def serve(layers: Any) -> _program.Task:
         if parent._current is not None:
             parent._current.kill("stop")
             os.wait4(parent._current.pid, 0)
-            _cleaning.sweep(parent._current.pid, everything=layers.sweeps)
+            cleanup.sweep(parent._current.pid, everything=layers.sweeps)
         os._exit(0)
 
 

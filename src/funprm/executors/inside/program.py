@@ -24,8 +24,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from funprm.executors import _sharing, _tests
-from funprm.executors._state import State
+from funprm.executors.inside import shared_streams, test_code
+from funprm.executors.inside.shared_calls import State
 
 FILE = "program.py"
 CHANNEL = 3
@@ -225,7 +225,7 @@ def _run_stdin(task: Task) -> None:
         return
     if len(task.streams) == 1:
         _run_main(task, code, {}, start)
-    elif task.namespace is not None and _sharing.shareable(code, task.namespace):
+    elif task.namespace is not None and shared_streams.shareable(code, task.namespace):
         _run_shared(task, code, start)
     else:
         _run_main(task, code, {}, start)
@@ -253,7 +253,7 @@ def _run_main(
 def _run_shared(task: Task, code: types.CodeType, start: tuple[int, int]) -> None:
     """Run one case after the other, as long as that is safe."""
     assert task.namespace is not None
-    streams = _sharing.Streams(task.namespace)
+    streams = shared_streams.Streams(task.namespace)
     names: dict[str, Any] = {}
     for number, data in enumerate(task.streams):
         if number:
@@ -419,7 +419,7 @@ def _run_tests(task: Task) -> None:
     sys.setrecursionlimit(_RECURSION if alone else _RECURSION_OF_TESTS)
     nonce = task.proof.pop
     namespace = _module(task, "solution" if alone else "__test__")
-    _tests.prove(task.suite, namespace, lambda: exec(_compiled(task), namespace), nonce)
+    test_code.prove(task.suite, namespace, lambda: exec(_compiled(task), namespace), nonce)
 
 
 _RUN = {

@@ -1,0 +1,1 @@
+"""What tests say of a program: pure. Expected outputs live here only."""

@@ -1,0 +1,1 @@
+"""The host: workers started, jobs dispatched, verdicts made."""
