@@ -3,8 +3,10 @@
 A part is named in a run's configuration and found through an entry point of the group given
 here (see `registry`); its constructor's arguments are its configuration keys. Sequences go in,
 iterators come out, so that every result can be stored the moment it exists.
-`identity()` returns what determines the results (model, temperature, rules), never what does
-not (endpoint, concurrency, device): it goes into the records' keys.
+`identity()` returns what determines the results (model, temperature, rules, contents of files),
+never what does not (endpoint, concurrency, device, place of a file): it goes into the records'
+keys. Options of the second kind may change within a run folder, if the part's class names them in
+`transport: ClassVar[frozenset[str]]`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +20,12 @@ TEMPLATE = "template:"
 
 
 class Dataset(Protocol):
-    """Problems. Entry-point group `funprm.datasets`."""
+    """Problems. Entry-point group `funprm.datasets`.
+
+    A method `identity() -> Mapping[str, Json]` says what determines the problems (settings,
+    contents of files); without it a run reads all problems at every call to see whether they
+    have changed.
+    """
 
     def load(self) -> Iterable[Problem]:
         """All problems with their splits, in a fixed order."""

@@ -93,6 +93,11 @@ class Suite:
     """CPU limit per case, or of the whole suite for `check` and `unittest`."""
     memory_mb: int = 1024
 
+    @property
+    def has_tests(self) -> bool:
+        """Whether there is anything to judge a program by."""
+        return bool(self.cases or self.packed or self.code)
+
     def compact(self) -> "Suite":
         """The suite with its cases packed, if they are large; else as it is."""
         size = sum(len(case.input) + len(case.output or "") for case in self.cases)

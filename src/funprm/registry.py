@@ -35,6 +35,15 @@ def component(group: Group, name: str) -> Any:  # noqa: ANN401  (a class of any 
     raise ConfigError(f"unknown {_SINGULAR[group]} {name!r}: {nearest(name, names(group))}")
 
 
+def transport(group: Group, name: str) -> frozenset[str]:
+    """Options of a part that do not determine its results, as its class says.
+
+    Raises:
+        ConfigError: unknown name, or the extra it needs is not installed.
+    """
+    return frozenset(getattr(component(group, name), "transport", ()))
+
+
 def check_options(group: Group, name: str, options: Mapping[str, Any]) -> None:
     """Check option names against the constructor.
 

@@ -1,14 +1,18 @@
 """A run folder: append-only record files, and a manifest that says what is complete.
 
-Every record is one flushed line of JSON. A line that a kill tore at the end of a file is
-dropped when the file is opened; any other unreadable line is an error that names its place.
-The manifest is written last, atomically: a stage it calls complete needs no look at its files.
+Every record is one flushed line of JSON that ends with its own checksum (`crc`). A line that a
+kill tore at the end of a file is dropped when the file is opened; any other line that cannot be
+read is an error that names its place, and one that was changed since counts as deleted. The
+manifest notes what was done; whether it is done, the files decide (see `pipeline.stage`).
 """
 
 import errno
 import fcntl
+import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -18,19 +22,34 @@ from typing import IO, Any, Generic, Self, TypeVar
 import msgspec
 
 from funprm.errors import RecordError, StoreError
-from funprm.records import SCHEMA, Json
+from funprm.records import Json
 
 T = TypeVar("T")
 
+FORMAT = 2
+"""Version of run folders; raised when stored files of before can no longer be used."""
+
+_CRC = re.compile(rb',"crc":"([0-9a-f]{8})"}\n\Z')
+
 
 def encode_line(record: Any) -> bytes:  # noqa: ANN401  (any record type)
-    """One line of JSON; fields that have their default value are left out."""
+    """One line of JSON; fields that have their default value are left out.
+
+    The last field, `crc`, is the CRC-32 of the line without it.
+    """
     values = {
         field.name: value
         for field in fields(record)
         if (value := getattr(record, field.name)) != field.default or field.default is MISSING
     }
-    return msgspec.json.encode(values) + b"\n"
+    body = msgspec.json.encode(values)
+    return b'%b,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body))
+
+
+def _as_written(line: bytes) -> bool:
+    """Whether a line is what was written; lines without a checksum (of other tools) are taken."""
+    found = _CRC.search(line, max(0, len(line) - 20))
+    return found is None or int(found[1], 16) == zlib.crc32(b"}", zlib.crc32(line[: found.start()]))
 
 
 @contextmanager
@@ -50,7 +69,14 @@ def _disk_errors(path: Path) -> Iterator[None]:
 
 
 def read_records(path: Path, kind: type[T]) -> Iterator[T]:
-    """The records of a file, without a torn last line.
+    """The records of a file, without a torn last line; errors as `read_lines`."""
+    return (record for _, record in read_lines(path, kind))
+
+
+def read_lines(path: Path, kind: type[T]) -> Iterator[tuple[bytes, T]]:
+    """The lines of a file with their records, without a torn last line.
+
+    A line whose checksum tells that it was changed since is left out, as if it were deleted.
 
     Raises:
         RecordError: a line that is not a record of this kind; names file and line number.
@@ -63,12 +89,14 @@ def read_records(path: Path, kind: type[T]) -> Iterator[T]:
             if not line.endswith(b"\n"):
                 return
             try:
-                yield decoder.decode(line)
+                record = decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise RecordError(
                     f"{path}:{number}: not a {kind.__name__} record ({error}); "
                     "delete the line (its work is then done again) or restore the file"
                 ) from error
+            if _as_written(line):
+                yield line, record
 
 
 class RecordFile(Generic[T]):
@@ -84,6 +112,10 @@ class RecordFile(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         return read_records(self.path, self.kind)
+
+    def lines(self) -> Iterator[tuple[bytes, T]]:
+        """The lines with their records."""
+        return read_lines(self.path, self.kind)
 
     def __enter__(self) -> Self:
         with _disk_errors(self.path):
@@ -110,6 +142,19 @@ class RecordFile(Generic[T]):
             written = self._file.write(data)
             if written != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def digest_of(path: Path) -> str:
+    """Digest of a file's content, 32 hex digits; empty where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, _blake2b).hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def _blake2b() -> Any:  # noqa: ANN401  (the type of hash objects has no public name)
+    return hashlib.blake2b(digest_size=16)
 
 
 def _drop_torn_line(file: IO[bytes]) -> None:
@@ -164,21 +209,37 @@ class RunFolder:
         path: created where it does not exist.
         settings: what determines the results; a folder made with others is refused.
         owned: False: another process holds it and writes; this one only reads.
+        free: dotted names of settings that may differ from those the folder was made with.
 
     Raises:
         StoreError: made with other settings (names which differ), used by another process, or
             not writable.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Json], *, owned: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping[str, Json],
+        *,
+        owned: bool = True,
+        free: Collection[str] = (),
+    ) -> None:
         self.path = path
         self._lock = _locked(path) if owned else None
         try:
             self._manifest = self._read_manifest()
-            self._check_settings(settings)
-        except StoreError:
+            self._check_settings(settings, frozenset(free))
+        except BaseException:
             self.close()
             raise
+        if owned:  # nobody else writes: these are of processes that were killed
+            for left in path.glob(".*.jsonl.*"):
+                left.unlink(missing_ok=True)
+
+    @property
+    def owned(self) -> bool:
+        """Whether this process holds the folder, and writes."""
+        return self._lock is not None
 
     def close(self) -> None:
         """Let another process use the folder."""
@@ -200,39 +261,53 @@ class RunFolder:
         """The record file `<name>.jsonl`."""
         return RecordFile(self.path / f"{name}.jsonl", kind)
 
+    def write(self, name: str, records: Iterable[Any]) -> None:
+        """Replace the record file `<name>.jsonl` by these records, at once and at the end.
+
+        Raises:
+            StoreError: no space left, or the folder is not writable.
+        """
+        with atomic_file(self.path / f"{name}.jsonl") as file:
+            for record in records:
+                file.write(encode_line(record))
+
     def complete(self, stage: str) -> Json | None:
-        """What a stage left in the manifest when it was done; None if it is not done."""
+        """What was noted of a stage when it was last done; None: nothing."""
         return self._manifest["stages"].get(stage)
 
     def mark_complete(self, stage: str, facts: Mapping[str, Json]) -> None:
-        """Say that a stage is done; `facts` (counts, times) must be JSON-serialisable."""
+        """Note what a stage did; `facts` (digests, counts, times) must be JSON-serialisable."""
         self._manifest["stages"][stage] = dict(facts)
         self._write_manifest()
 
     def _read_manifest(self) -> dict[str, Any]:
         path = self.path / "manifest.json"
         if not path.exists():
-            return {"schema": SCHEMA, "settings": None, "stages": {}}
+            return {"schema": FORMAT, "settings": None, "stages": {}}
         try:
             manifest = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         except msgspec.DecodeError as error:
             raise StoreError(
                 f"{path} is not a manifest ({error}): restore it, or give another `output`"
             ) from error
-        if manifest.get("schema") != SCHEMA:
+        if manifest.get("schema") != FORMAT:
             raise StoreError(
-                f"run folder {self.path} has record schema {manifest.get('schema')}, this version "
-                f"writes {SCHEMA}: give another `output`"
+                f"run folder {self.path} has format {manifest.get('schema')}, this version "
+                f"writes {FORMAT}: give another `output` (policy 'replay' takes the programs from "
+                "the old generations.jsonl)"
             )
+        if not isinstance(manifest.get("stages"), dict):
+            raise StoreError(f"{path} is not a manifest: restore it, or give another `output`")
         return manifest
 
-    def _check_settings(self, settings: Mapping[str, Json]) -> None:
+    def _check_settings(self, settings: Mapping[str, Json], free: frozenset[str]) -> None:
         now = flatten(msgspec.json.decode(msgspec.json.encode(settings)))
+        now = {key: value for key, value in now.items() if key not in free}
         if self._manifest["settings"] is None:
             self._manifest["settings"] = now
             self._write_manifest()
             return
-        before = self._manifest["settings"]
+        before = {k: v for k, v in self._manifest["settings"].items() if k not in free}
         differing = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
         if differing:
             shown = ", ".join(

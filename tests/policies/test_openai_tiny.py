@@ -9,6 +9,7 @@ import pytest
 
 from funprm.config import RunConfig, parse_config
 from funprm.datasets.mini import MiniDataset
+from funprm.pipeline.judging import reward
 from funprm.pipeline.run import Run
 from funprm.pipeline.stages import run_stage
 from funprm.policies.huggingface import HuggingFacePolicy
@@ -41,6 +42,7 @@ def finished(folder: Path, policy: dict[str, Any]) -> Iterator[Run]:
     for name in STAGES:
         run_stage(settings, Quiet(), name)
     with Run(settings, Quiet()) as run:
+        reward.require(run)
         yield run
 
 
@@ -95,5 +97,5 @@ def completed(run: Run) -> set[tuple[Any, ...]]:
 
 def measured(run: Run) -> list[tuple[Any, ...]]:
     place = {key: (g.problem_id, g.index) for key, g in run.generations.items()}
-    rewards = ((*place[r.generation], r.step, r.prefix, r.k, r.n) for r in run.rewards.values())
+    rewards = ((*place[r.generation], r.step, r.prefix, r.k, r.n) for r in run.rewards)
     return sorted(rewards)

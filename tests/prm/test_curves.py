@@ -8,7 +8,7 @@ import pytest
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError
 from funprm.prm import train as training
-from funprm.prm.folder import settings_of
+from funprm.prm.identity import settings_of
 from funprm.prm.parallel import train_all
 from funprm.prm.train import train
 from funprm.records import Json

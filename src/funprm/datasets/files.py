@@ -6,15 +6,18 @@ selection, splits, keys and errors are here.
 
 import datetime
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
+
+import msgspec
 
 from funprm.datasets.hub import Source
 from funprm.datasets.split import Fractions, assign, check_split, require_some
 from funprm.errors import ConfigError, nearest
 from funprm.records import SCHEMA, Difficulty, Json, Problem, Split, Suite, key_of
+from funprm.store import digest_of
 from funprm.tables import read_rows
 
 Row = TypeVar("Row")
@@ -53,6 +56,10 @@ class FileDataset(ABC, Generic[Row]):
     """What a row is decoded to."""
     title: ClassVar[str]
     """The benchmark's name, for error messages."""
+    reader: ClassVar[int] = 1
+    """Version of the reading code: raised when the same files give other problems."""
+    transport: ClassVar[frozenset[str]] = frozenset({"path"})
+    """The files' contents count, not where they lie."""
 
     path: str = ""
     """A file, or a folder that holds the files; empty: from the hub."""
@@ -68,6 +75,21 @@ class FileDataset(ABC, Generic[Row]):
             ConfigError: one has a value out of its range.
         """
         check_split(self.split)
+
+    def identity(self) -> Mapping[str, Json]:
+        """What determines the problems: the settings, and the contents of the files.
+
+        Raises:
+            InputError: no such file, here or on the hub.
+        """
+        settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "path"}
+        contents = [digest_of(file) for file in self._files()]
+        return {
+            "data set": type(self).__name__,
+            "reader": self.reader,
+            "settings": msgspec.to_builtins(settings),
+            "files": contents,
+        }
 
     def load(self) -> Iterator[Problem]:
         """The selected problems, in the files' order, one row in memory at a time.

@@ -10,9 +10,11 @@ from funprm.datasets.split import check_split
 from funprm.errors import ConfigError, DataError, nearest
 from funprm.formats import livecodebench, samples, stepwise
 from funprm.formats.programs import Graded
-from funprm.pipeline.judging import Docket
+from funprm.pipeline.judging import Docket, execute, reward
 from funprm.pipeline.run import Run
-from funprm.pipeline.training import corrected_rewards, labelled_programs
+from funprm.pipeline.sampling import generate
+from funprm.pipeline.selecting import select
+from funprm.pipeline.training import corrected_rewards, labelled_programs, train
 from funprm.records import Generation, Json, LabelledProgram, Problem, Split, Status
 from funprm.tables import ending, write_rows
 
@@ -94,14 +96,14 @@ def export(run: Run, asked: Wanted) -> dict[str, int]:
 
 
 def _labelled(run: Run, asked: Wanted) -> list[LabelledProgram]:
-    run.require("reward")
+    reward.require(run)
     return labelled_programs(run, asked.of_split)
 
 
 def _label(run: Run, model: str) -> stepwise.Label:
     if not model:
         return stepwise.measured
-    run.require("train")
+    train.require(run)
     if model not in run.config.models:
         hint = nearest(model, run.config.models) if run.config.models else "there are no models"
         raise ConfigError(f"no model {model!r} in [models]; {hint}")
@@ -117,7 +119,7 @@ def _label(run: Run, model: str) -> stepwise.Label:
 def _pools(run: Run, asked: Wanted, left_out: list[Generation]) -> Pools:
     """Problems with their programs; those that must be judged and are not go to `left_out`."""
     needs_verdicts = asked.format == "livecodebench"
-    run.require("execute" if needs_verdicts else "generate")
+    (execute if needs_verdicts else generate).require(run)
     chosen = _chosen(run, asked.selector) if asked.selector else None
     judge = _judge(run)
     pools: dict[str, list[Graded]] = {}
@@ -134,7 +136,7 @@ def _pools(run: Run, asked: Wanted, left_out: list[Generation]) -> Pools:
 
 def _judge(run: Run) -> Callable[[Generation], Status]:
     """How programs were judged; all `not judged` before the stage `execute` is complete."""
-    if not run.done("execute"):
+    if not execute.complete(run):
         return lambda _: Status.NOT_JUDGED
     docket = Docket(run)
 
@@ -146,12 +148,11 @@ def _judge(run: Run) -> Callable[[Generation], Status]:
 
 
 def _chosen(run: Run, selector: str) -> set[str]:
-    run.require("select")
-    newest = {(s.problem_id, s.selector): s.generation for s in run.selections.values()}
-    names = {name for _, name in newest}
+    select.require(run)
+    names = {choice.selector for choice in run.selections}
     if selector not in names:
         raise ConfigError(f"the run has no selector {selector!r}: {nearest(selector, names)}")
-    return {generation for (_, name), generation in newest.items() if name == selector}
+    return {choice.generation for choice in run.selections if choice.selector == selector}
 
 
 def _sorted(pools: Pools) -> Pools:

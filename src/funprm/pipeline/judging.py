@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 from funprm.interfaces import Job
-from funprm.pipeline.run import Outcome, Run, stage
-from funprm.pipeline.sampling import prefix_key
+from funprm.pipeline.run import Run
+from funprm.pipeline.sampling import prefix_key, rollout
+from funprm.pipeline.stage import Outcome, Stage, derived_records, grown, unused
 from funprm.records import (
     CaseResult,
     Generation,
@@ -20,7 +21,6 @@ from funprm.records import (
     key_of,
 )
 from funprm.rewards import Tally, tally
-from funprm.store import by_key
 
 
 @dataclass
@@ -63,23 +63,21 @@ class Docket:
             problem = self.run.problems[generation.problem_id]
             if problem.split == "test":  # first: a hidden suite that is the same adds nothing
                 for suite in (problem.public, problem.probe):
-                    if suite is not None:
+                    if suite is not None and suite.has_tests:
                         yield suite, generation.code, False
-            if problem.hidden.cases or problem.hidden.code:
+            if problem.hidden.has_tests:
                 yield problem.hidden, generation.code, True
-        for rollout in self.run.rollouts.values():
-            if rollout.kept:
-                yield self.run.problems[rollout.problem_id].hidden, rollout.code, True
+        for completed in self.run.rollouts.values():
+            hidden = self.run.problems[completed.problem_id].hidden
+            if completed.kept and hidden.has_tests:
+                yield hidden, completed.code, True
 
 
-@stage("execute", after="rollout")
-def execute(run: Run) -> Outcome:
-    """Judge every distinct program into `verdicts.jsonl`."""
-    return judge_programs(run)
+# --- execute ---------------------------------------------------------------------------------
 
 
-def judge_programs(run: Run) -> Outcome:
-    """Judge all programs of a run that have no verdict yet."""
+def judge_programs(run: Run) -> None:
+    """Judge every distinct program that has no verdict yet into `verdicts.jsonl`."""
     wanted = list(Docket(run).jobs())
     with run.file("verdicts", Verdict) as file:
         stored = {verdict.key: verdict.status for verdict in file}
@@ -92,44 +90,117 @@ def judge_programs(run: Run) -> Outcome:
             if verdict.status is not Status.NOT_JUDGED or verdict.key not in stored:
                 file.append(_slim(verdict, verdict.key in with_cases))
             run.progress.advance()
-    run.forget("verdicts")
-    found = run.verdicts  # and perhaps others': of earlier rules, which stay in the file
-    counts = Counter(found[job.key].status.value for job in wanted if job.key in found)
+
+
+def hand_verdicts(run: Run, verdicts: dict[str, Verdict]) -> None:
+    """Give the run the verdicts that its plan asks for."""
+    run.verdicts = verdicts
+
+
+def judged(run: Run) -> Outcome:
+    """Verdicts by status, and why some are missing."""
+    verdicts = run.verdicts.values()
+    counts = Counter(verdict.status.value for verdict in verdicts)
     shown = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     return Outcome(
-        note=f"{len(wanted)} verdicts: {shown}", facts=dict(programs=len(wanted), **counts)
+        note=f"{len(verdicts)} verdicts: {shown}" + unused(run, "verdicts"),
+        facts=dict(programs=len(verdicts), **counts),
+        missing=tuple(_not_judged(verdicts)),
     )
 
 
-@stage("reward", after="execute")
-def reward(run: Run) -> Outcome:
+def _not_judged(verdicts: Iterable[Verdict]) -> Iterator[str]:
+    """Programs that could not be judged, by reason; the most frequent reasons first."""
+    reasons = Counter(v.detail for v in verdicts if v.status is Status.NOT_JUDGED)
+    for reason, count in reasons.most_common(_REASONS):
+        yield f"{count} not judged: {' '.join(reason.split())[:200] or 'no reason given'}"
+    if len(reasons) > _REASONS:
+        rest = sum(reasons.values()) - sum(n for _, n in reasons.most_common(_REASONS))
+        yield f"{rest} not judged for other reasons (see verdicts.jsonl)"
+
+
+_REASONS = 3
+
+take_verdicts = grown(
+    "verdicts",
+    Verdict,
+    plan=lambda run: (job.key for job in Docket(run).jobs()),
+    hand=hand_verdicts,
+    counts=lambda verdict: verdict.status is not Status.NOT_JUDGED,
+)
+
+execute = Stage(
+    name="execute",
+    after=rollout,
+    work=judge_programs,
+    take=take_verdicts,
+    tell=judged,
+    settings=lambda run: dict(run.executor.identity()),
+    tries_again=True,
+)
+"""Judges every distinct program into `verdicts.jsonl`."""
+
+
+# --- reward ----------------------------------------------------------------------------------
+
+
+def _reward(run: Run) -> None:
     """Count passed and judged completions of every step into `rewards.jsonl`."""
     tallies = rollout_tallies(run)
     docket = Docket(run)
-    generations = run.generations.values()
-    run.progress.start("reward", len(generations))
-    with run.file("rewards", Reward) as file:
-        stored = by_key(file)
-        for generation in generations:
-            made = rewards_of(run, docket, tallies, generation)
-            file.append(*(item for item in made if stored.get(item.key) != item))
+    run.progress.start("reward", len(run.generations))
+
+    def counted() -> Iterator[Reward]:
+        for generation in run.generations.values():
+            yield from rewards_of(run, docket, tallies, generation)
             run.progress.advance()
-    run.forget("rewards")
-    partial = [item for item in run.rewards.values() if not item.final and item.n]
-    mean = sum(item.k / item.n for item in partial) / max(1, len(partial))
+
+    run.folder.write("rewards", counted())
+
+
+def _hand_rewards(run: Run, rewards: list[Reward]) -> None:
+    run.rewards = rewards
+
+
+def _rewarded(run: Run) -> Outcome:
+    partial = [item for item in run.rewards if not item.final]
+    known = [item.k / item.n for item in partial if item.n]
+    final = [item for item in run.rewards if item.final]
+    unknown = sum(not item.n for item in final)
+    missing = []
+    if len(known) < len(partial):
+        missing.append(f"{len(partial) - len(known)} partial programs without a judged completion")
+    if unknown:
+        missing.append(f"{unknown} of {len(final)} programs without a verdict of their own")
     return Outcome(
-        note=f"{len(partial)} rewards of partial programs, mean {mean:.3f}",
-        facts=dict(rewards=len(run.rewards)),
+        note=f"{len(known)} rewards of partial programs, mean "
+        f"{sum(known) / max(1, len(known)):.3f}",
+        facts=dict(
+            rewards=len(run.rewards),
+            partial=len(known),
+            programs=len(final) - unknown,
+        ),
+        missing=tuple(missing),
     )
+
+
+reward = Stage(
+    name="reward",
+    after=execute,
+    work=_reward,
+    take=derived_records("rewards", Reward, _hand_rewards),
+    tell=_rewarded,
+)
+"""Counts passed and judged completions of every step into `rewards.jsonl`."""
 
 
 def rollout_tallies(run: Run) -> dict[str, Tally]:
     """Passed, judged and not judged completions by prefix key."""
     docket = Docket(run)
     outcomes: dict[str, list[bool | None]] = {}
-    for rollout in run.rollouts.values():
-        passed = _passed(docket, run.problems[rollout.problem_id], rollout)
-        outcomes.setdefault(rollout.prefix, []).append(passed)
+    for completed in run.rollouts.values():
+        passed = _passed(docket, run.problems[completed.problem_id], completed)
+        outcomes.setdefault(completed.prefix, []).append(passed)
     return {prefix: tally(found) for prefix, found in outcomes.items()}
 
 

@@ -9,10 +9,11 @@ import msgspec
 
 from funprm.config import RunConfig
 from funprm.pipeline.judging import Docket
-from funprm.pipeline.run import Outcome, Run, stage
-from funprm.pipeline.selecting import candidates_of, choice_key, selectors_of
+from funprm.pipeline.run import Run
+from funprm.pipeline.selecting import candidates_of, choice_key, select, selectors_of
+from funprm.pipeline.stage import Outcome, Stage, derived
 from funprm.pipeline.training import corrected_rewards, model_folder
-from funprm.records import Reward, Score, Selection, Status
+from funprm.records import Reward, Score, Status
 from funprm.report.data import (
     CandidateView,
     Cost,
@@ -51,8 +52,7 @@ class Summary:
         return (self.folder / "summary.json").read_text().rstrip()
 
 
-@stage("report", after="select", settings=lambda run: run.config.title)
-def report(run: Run) -> Outcome:
+def _report(run: Run) -> None:
     """Write `report.html`, `summary.json`, `table.txt` and `curves.png`."""
     run.progress.start("report", 0)
     pools = candidates_of(run)
@@ -64,8 +64,27 @@ def report(run: Run) -> Outcome:
     write_atomically(folder / "table.txt", render(data, plain=True).encode())
     write_picture(data, folder / "curves.png")
     write_report(data, folder / "report.html")
-    facts = {row.selector: row.accuracy.estimate for row in data.table}
-    return Outcome(note=str(folder / "report.html"), facts=facts)
+
+
+def _files(run: Run) -> list[Path]:
+    names = ("summary.json", "table.txt", "curves.png", "report.html")
+    return [run.folder.path / name for name in names]
+
+
+report = Stage(
+    name="report",
+    after=select,
+    work=_report,
+    take=derived(_files),
+    tell=lambda run: Outcome(note=str(run.folder.path / "report.html"), facts={}),
+    settings=lambda run: [run.config.title, _settings(run.config), _missing(run)],
+)
+"""Writes `report.html`, `summary.json`, `table.txt` and `curves.png`."""
+
+
+def _missing(run: Run) -> dict[str, tuple[str, ...]]:
+    """What stages could not have, by stage."""
+    return {name: o.missing for name, o in run.outcomes.items() if o.missing}
 
 
 def report_data(run: Run, pools: Pools, chosen: Sequence[Selector]) -> ReportData:
@@ -90,6 +109,7 @@ def report_data(run: Run, pools: Pools, chosen: Sequence[Selector]) -> ReportDat
         training=tuple(_training_curves(run)),
         problems=tuple(_problem_views(run, pools, corrected)),
         left_out=table.left_out,
+        missing=_missing(run),
     )
 
 
@@ -102,9 +122,10 @@ def _outcomes(run: Run, pools: Pools, chosen: Sequence[Selector]) -> list[Outcom
 
 def _choices(run: Run, selector: Selector, pools: Pools) -> list[int]:
     """The position of the stored choice in every pool."""
+    stored = {item.key: item for item in run.selections}
     chosen = []
     for pool in pools.values():
-        key = run.selections[choice_key(run, selector.name, pool)].generation
+        key = stored[choice_key(run, selector.name, pool)].generation
         chosen.append(next(i for i, c in enumerate(pool) if c.generation == key))
     return chosen
 
@@ -168,14 +189,13 @@ _ITEMS = {
 
 def _costs(run: Run) -> Iterator[Cost]:
     for name, items in _ITEMS.items():
-        done = run.require(name)
+        facts = run.outcomes[name].facts
         yield Cost(
             stage=name,
-            items=int(done.facts.get(items, 0)),
-            tokens=int(done.facts.get("completion_tokens", 0))
-            + int(done.facts.get("prompt_tokens", 0)),
-            seconds=done.seconds,
-            money=float(done.facts.get("cost", 0.0)),
+            items=int(facts.get(items, 0)),
+            tokens=int(facts.get("completion_tokens", 0)) + int(facts.get("prompt_tokens", 0)),
+            seconds=run.seconds(name),
+            money=float(facts.get("cost", 0.0)),
         )
 
 
@@ -183,7 +203,7 @@ def _reward_points(run: Run, corrected: Mapping[str, dict[str, float]]) -> Itera
     """Raw and corrected reward of every prefix that the last correcting model moved."""
     table = _last_table(corrected)
     seen: set[str] = set()
-    for item in run.rewards.values():
+    for item in run.rewards:
         if item.n and not item.final and item.prefix in table and item.prefix not in seen:
             seen.add(item.prefix)
             yield RewardPoint(k=item.k, n=item.n, corrected=table[item.prefix])
@@ -200,7 +220,7 @@ def _training_curves(run: Run) -> Iterator[TrainingCurve]:
         path = model_folder(run, name) / "curves.jsonl"
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         rows = [row for row in rows if row["phase"] != "correct"]
-        kept = run.require("train").facts[name]["step"]
+        kept = run.trained[name]["best_step"]
         chosen = next((row["epoch"] for row in rows if row["step"] == kept), None)
         loss = tuple((row["epoch"], row["loss"]) for row in rows)
         accuracy = tuple(
@@ -239,9 +259,9 @@ class _Views:
         self.chosen_by: dict[str, list[str]] = {}
         for score in run.scores.values():
             self.scores.setdefault(score.generation, []).append(score)
-        for item in run.rewards.values():
+        for item in run.rewards:
             self.rewards.setdefault(item.generation, {})[item.step] = item
-        for choice in _last_choices(run):
+        for choice in run.selections:
             self.chosen_by.setdefault(choice.generation, []).append(choice.selector)
 
     def candidate(self, candidate: Candidate) -> CandidateView:
@@ -275,13 +295,7 @@ class _Views:
             )
 
 
-def _last_choices(run: Run) -> Iterator[Selection]:
-    """The newest choice per problem and selector: settings of selection may have changed."""
-    newest = {(s.problem_id, s.selector): s for s in run.selections.values()}
-    yield from newest.values()
-
-
 def read_summary(run: Run) -> Summary:
     """What a finished run prints."""
-    run.require("report")
+    report.require(run)
     return Summary(run.folder.path)

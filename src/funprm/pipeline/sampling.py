@@ -1,16 +1,27 @@
 """Problems, programs, steps and rollouts: the stages that ask data sets and policies."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import islice
 from typing import TypeVar
 
 from funprm.errors import DataError, PolicyError
 from funprm.interfaces import Policy, Request, Sample
-from funprm.pipeline.run import Outcome, Run, stage
-from funprm.records import Generation, Problem, Rollout, Steps, key_of, seed_of, shared_fields
+from funprm.pipeline.run import Run
+from funprm.pipeline.stage import Outcome, Stage, derived_records, digest, grown, listed, unused
+from funprm.records import (
+    Generation,
+    Json,
+    Problem,
+    Rollout,
+    Steps,
+    key_of,
+    seed_of,
+    shared_fields,
+)
 from funprm.steps import find_steps
-from funprm.store import RecordFile
+from funprm.store import RecordFile, encode_line
 
 R = TypeVar("R", Generation, Rollout)
 
@@ -18,44 +29,83 @@ _ENDS = {"length": "cut off", "refused": "refused", "empty": "empty"}
 """What is told of answers that did not end by themselves with a program."""
 
 
-@stage("load")
-def load(run: Run) -> Outcome:
+# --- load ------------------------------------------------------------------------------------
+
+
+def _load(run: Run) -> None:
     """Store the data set's problems in `problems.jsonl`."""
-    part = run.config.dataset
+    name = run.config.dataset.name
     run.progress.start("load", 0)
-    problems: dict[str, Problem] = {}
-    with run.file("problems", Problem) as file:
-        stored = {problem.problem_id for problem in file}
+    seen: set[str] = set()
+
+    def checked() -> Iterator[Problem]:
         for problem in run.dataset.load():
-            if problem.problem_id in problems:
+            if problem.problem_id in seen:
                 raise DataError(
-                    f"data set {part.name!r} has two problems with the id "
+                    f"data set {name!r} has two problems with the id "
                     f"{problem.problem_id!r}: ids must be unique"
                 )
-            problems[problem.problem_id] = problem
-            if problem.problem_id not in stored:
-                file.append(problem)
+            seen.add(problem.problem_id)
+            yield problem
             run.progress.advance()
-    if not problems:
-        raise DataError(f"data set {part.name!r} has no problem with these settings")
-    run.forget("problems")
+        if not seen:
+            raise DataError(f"data set {name!r} has no problem with these settings")
+
+    run.folder.write("problems", checked())
+
+
+def _hand_problems(run: Run, problems: list[Problem]) -> None:
+    run.problems = {problem.problem_id: problem for problem in problems}
+    run.questions = {problem.problem_id: question_key(problem) for problem in problems}
+
+
+def _loaded(run: Run) -> Outcome:
+    problems = run.problems.values()
+    untested = [p.problem_id for p in problems if not p.hidden.has_tests]
     return Outcome(
         note=f"{len(problems)} problems",
-        facts=dict(problems=len(problems), keys=key_of(sorted(problems))),
+        facts=dict(
+            problems=len(problems),
+            splits=dict(Counter(p.split for p in problems)),
+            with_public_tests=sum(p.public is not None and p.public.has_tests for p in problems),
+        ),
+        missing=listed(untested, "without hidden tests: no program of theirs can be judged"),
     )
 
 
-@stage("generate", after="load")
-def generate(run: Run) -> Outcome:
-    """Sample `generate.n` programs per problem into `generations.jsonl`."""
-    identity = dict(run.policy.identity())
-    label = str(identity.get("model", run.config.policy.name))
-    requests = [
+def _dataset_identity(run: Run) -> Json:
+    """What determines the problems; a data set that does not say it is read to find out."""
+    identity = getattr(run.dataset, "identity", None)
+    return dict(identity()) if identity else digest(map(encode_line, run.dataset.load()))
+
+
+load = Stage(
+    name="load",
+    work=_load,
+    take=derived_records("problems", Problem, _hand_problems),
+    tell=_loaded,
+    settings=_dataset_identity,
+)
+"""Stores the data set's problems in `problems.jsonl`."""
+
+
+# --- generate --------------------------------------------------------------------------------
+
+
+def _program_requests(run: Run) -> list[Request]:
+    identity = run.policy.identity()
+    return [
         _request("generation", identity, run, problem, "", index)
         for problem in run.problems.values()
         for index in range(run.config.generate.n)
     ]
+
+
+def _generate(run: Run) -> None:
+    """Sample the programs that are not stored into `generations.jsonl`."""
+    requests = _program_requests(run)
     indices = {r.key: r for r in requests}
+    label = str(run.policy.identity().get("model", run.config.policy.name))
 
     def record(sample: Sample) -> Generation:
         request = indices[sample.key]
@@ -65,39 +115,80 @@ def generate(run: Run) -> Outcome:
             **values, problem_id=request.problem.problem_id, index=request.index, policy=label
         )
 
-    unanswered = _sample(run, "generate", run.policy, requests, record, Generation)
-    run.forget("generations")
-    tokens = sum(g.completion_tokens for g in run.generations.values())
-    cost = round(sum(g.cost for g in run.generations.values()), 6)
-    ends = Counter(_ENDS[g.finish] for g in run.generations.values() if g.finish in _ENDS)
+    _sample(run, "generate", run.policy, requests, record, Generation)
+
+
+def _hand_generations(run: Run, generations: dict[str, Generation]) -> None:
+    run.generations = generations
+
+
+def _generated(run: Run) -> Outcome:
+    programs = run.generations.values()
+    tokens = sum(g.completion_tokens for g in programs)
+    cost = round(sum(g.cost for g in programs), 6)
+    ends = Counter(_ENDS[g.finish] for g in programs if g.finish in _ENDS)
     odd = "".join(f", {count} {how}" for how, count in ends.items())
+    wanted = len(run.problems) * run.config.generate.n
+    answered = {g.problem_id for g in programs}
+    without = [name for name in run.problems if name not in answered]
+    short = wanted - len(programs) - len(without) * run.config.generate.n
     return Outcome(
-        note=f"{len(run.generations)} programs, {tokens} tokens"
+        note=f"{len(programs)} programs, {tokens} tokens"
         + (f", cost {cost:.4g}" if cost else "")
-        + odd,
+        + odd
+        + unused(run, "generations"),
         facts=dict(
-            programs=len(run.generations),
-            unanswered=unanswered,
+            programs=len(programs),
+            unanswered=wanted - len(programs),
             completion_tokens=tokens,
-            prompt_tokens=sum(g.prompt_tokens for g in run.generations.values()),
+            prompt_tokens=sum(g.prompt_tokens for g in programs),
             cost=cost,
             **ends,
+        ),
+        missing=(
+            *listed(without, "without a program"),
+            *((f"{short} programs of other problems are missing",) if short else ()),
         ),
     )
 
 
-@stage("segment", after="generate")
-def segment(run: Run) -> Outcome:
+generate = Stage(
+    name="generate",
+    after=load,
+    work=_generate,
+    take=grown(
+        "generations",
+        Generation,
+        plan=lambda run: (request.key for request in _program_requests(run)),
+        hand=_hand_generations,
+    ),
+    tell=_generated,
+    settings=lambda run: [dict(run.policy.identity()), asdict(run.config.generate)],
+)
+"""Samples `generate.n` programs per problem into `generations.jsonl`."""
+
+
+# --- segment ---------------------------------------------------------------------------------
+
+
+def _segment(run: Run) -> None:
     """Store where the functions of every program end in `steps.jsonl`."""
-    with run.file("steps", Steps) as file:
-        stored = {steps.key for steps in file}
-        run.progress.start("segment", len(run.generations), len(stored))
+    run.progress.start("segment", len(run.generations))
+
+    def found() -> Iterator[Steps]:
         for key, generation in run.generations.items():
-            if key not in stored:
-                ends, names = find_steps(generation.code, max_steps=run.config.rollout.max_steps)
-                file.append(Steps(key=key, ends=ends, names=names))
-                run.progress.advance()
-    run.forget("steps")
+            ends, names = find_steps(generation.code, max_steps=run.config.rollout.max_steps)
+            yield Steps(key=key, ends=ends, names=names)
+            run.progress.advance()
+
+    run.folder.write("steps", found())
+
+
+def _hand_steps(run: Run, steps: list[Steps]) -> None:
+    run.steps = {item.key: item for item in steps}
+
+
+def _segmented(run: Run) -> Outcome:
     total = sum(len(steps.ends) for steps in run.steps.values())
     return Outcome(
         note=f"{total} steps, {total / max(1, len(run.steps)):.1f} per program",
@@ -105,16 +196,35 @@ def segment(run: Run) -> Outcome:
     )
 
 
-@stage("rollout", after="segment")
-def rollout(run: Run) -> Outcome:
-    """Complete every distinct prefix `rollout.k` times into `rollouts.jsonl`."""
-    prefixes = dict(prefixes_of(run)) if run.config.rollout.k else {}
-    identity = dict(run.completer.identity()) if prefixes else {}
-    requests = [
+segment = Stage(
+    name="segment",
+    after=generate,
+    work=_segment,
+    take=derived_records("steps", Steps, _hand_steps),
+    tell=_segmented,
+    settings=lambda run: run.config.rollout.max_steps,
+)
+"""Stores where the functions of every program end in `steps.jsonl`."""
+
+
+# --- rollout ---------------------------------------------------------------------------------
+
+
+def _rollout_requests(run: Run) -> list[Request]:
+    if not run.config.rollout.k:
+        return []
+    prefixes = dict(prefixes_of(run))
+    identity = run.completer.identity() if prefixes else {}
+    return [
         _request("rollout", identity, run, problem, prefix, index)
         for problem, prefix in prefixes.values()
         for index in range(run.config.rollout.k)
     ]
+
+
+def _rollout(run: Run) -> None:
+    """Complete prefixes into `rollouts.jsonl`."""
+    requests = _rollout_requests(run)
     wanted = {request.key: request for request in requests}
 
     def record(sample: Sample) -> Rollout:
@@ -127,23 +237,57 @@ def rollout(run: Run) -> Outcome:
             index=request.index,
         )
 
-    unanswered = 0
     if requests:
-        unanswered = _sample(run, "rollout", run.completer, requests, record, Rollout)
+        _sample(run, "rollout", run.completer, requests, record, Rollout)
     else:
         run.progress.start("rollout", 0)
-    run.forget("rollouts")
+
+
+def _hand_rollouts(run: Run, rollouts: dict[str, Rollout]) -> None:
+    run.rollouts = rollouts
+
+
+def _rolled_out(run: Run) -> Outcome:
+    rollouts = run.rollouts.values()
+    prefixes = len(dict(prefixes_of(run))) if run.config.rollout.k else 0
+    wanted = prefixes * run.config.rollout.k
+    changed = sum(not r.kept for r in rollouts)
+    missing = []
+    if wanted > len(rollouts):
+        missing.append(f"{wanted - len(rollouts)} completions are missing")
+    if changed:
+        missing.append(f"{changed} completions changed their prefix and do not count")
     return Outcome(
-        note=f"{len(run.rollouts)} completions of {len(prefixes)} prefixes",
+        note=f"{len(rollouts)} completions of {prefixes} prefixes" + unused(run, "rollouts"),
         facts=dict(
-            prefixes=len(prefixes),
-            rollouts=len(run.rollouts),
-            changed_prefix=sum(not r.kept for r in run.rollouts.values()),
-            unanswered=unanswered,
-            completion_tokens=sum(r.completion_tokens for r in run.rollouts.values()),
-            cost=round(sum(r.cost for r in run.rollouts.values()), 6),
+            prefixes=prefixes,
+            rollouts=len(rollouts),
+            changed_prefix=changed,
+            unanswered=wanted - len(rollouts),
+            completion_tokens=sum(r.completion_tokens for r in rollouts),
+            cost=round(sum(r.cost for r in rollouts), 6),
         ),
+        missing=tuple(missing),
     )
+
+
+rollout = Stage(
+    name="rollout",
+    after=segment,
+    work=_rollout,
+    take=grown(
+        "rollouts",
+        Rollout,
+        plan=lambda run: (request.key for request in _rollout_requests(run)),
+        hand=_hand_rollouts,
+    ),
+    tell=_rolled_out,
+    settings=lambda run: [asdict(run.config.rollout), run.config.seed],
+)
+"""Completes every distinct prefix `rollout.k` times into `rollouts.jsonl`."""
+
+
+# --- requests --------------------------------------------------------------------------------
 
 
 def prefix_key(problem_id: str, text: str) -> str:
@@ -160,13 +304,23 @@ def prefixes_of(run: Run) -> Iterator[tuple[str, tuple[Problem, str]]]:
             yield prefix_key(problem.problem_id, prefix), (problem, prefix)
 
 
+def question_key(problem: Problem) -> str:
+    """What a policy may know of a problem; hidden tests are no part of it.
+
+    So programs stay when hidden tests are mended: they are judged again, and not paid again.
+    """
+    shown = [problem.problem_id, problem.statement, problem.starter_code, problem.hidden.kind]
+    public = None if problem.public is None else asdict(problem.public.unpacked())
+    return key_of("question", *shown, problem.hidden.entry_point, public)
+
+
 def _request(
-    kind: str, identity: dict[str, object], run: Run, problem: Problem, prefix: str, index: int
+    kind: str, identity: Mapping[str, Json], run: Run, problem: Problem, prefix: str, index: int
 ) -> Request:
-    what = (problem.key, prefix, index, run.config.seed)
+    what = (run.questions[problem.problem_id], prefix, index, run.config.seed)
     # The policy's identity is no part of the seed: one model has one answer, however it is reached.
     seed = seed_of(kind, *what)
-    key = key_of(kind, 1, identity, *what)
+    key = key_of(kind, 1, dict(identity), *what)
     return Request(key=key, problem=problem, index=index, seed=seed, prefix=prefix)
 
 
@@ -177,8 +331,8 @@ def _sample(
     requests: Sequence[Request],
     record: Callable[[Sample], R],
     kind: type[R],
-) -> int:
-    """Store an answer per request that has none yet; the number left without one.
+) -> None:
+    """Store an answer per request that has none yet.
 
     Raises:
         PolicyError: some requests were not answered and may be later.
@@ -198,7 +352,6 @@ def _sample(
             f"{unanswered} of {len(requests)} requests of stage {stage!r} were not answered: "
             "what was answered is stored; run the same command again to ask for the rest"
         )
-    return unanswered
 
 
 def _store_answers(

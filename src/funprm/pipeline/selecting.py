@@ -9,30 +9,59 @@ import msgspec
 from funprm.config import RunConfig
 from funprm.errors import ConfigError, nearest
 from funprm.pipeline.judging import Docket
-from funprm.pipeline.run import Outcome, Run, stage
+from funprm.pipeline.run import Run
+from funprm.pipeline.stage import Outcome, Stage, derived_records, listed
+from funprm.pipeline.training import score
 from funprm.records import Generation, Problem, Score, Selection, Status, Verdict, key_of
 from funprm.rewards import AGGREGATORS, aggregator
 from funprm.selection import PUBLIC, Candidate, Selector, parse_selector
 
 
-@stage("select", after="score", settings=lambda run: asdict(run.config.select))
-def select(run: Run) -> Outcome:
+def _select(run: Run) -> None:
     """Store every selector's choice for every test problem in `selections.jsonl`."""
     table = candidates_of(run)
     chosen = selectors_of(run, table.values())
     run.progress.start("select", len(table) * len(chosen))
-    made: dict[str, int] = {}
-    with run.file("selections", Selection) as file:
-        stored = {item.key for item in file}
+
+    def choices() -> Iterator[Selection]:
         for selector in chosen:
             for problem_id, candidates in table.items():
-                item = choice(run, selector, problem_id, candidates)
-                made[selector.name] = made.get(selector.name, 0) + (item.passed or 0)
-                if item.key not in stored:
-                    file.append(item)
+                yield choice(run, selector, problem_id, candidates)
                 run.progress.advance()
-    run.forget("selections")
-    return Outcome(note=f"{len(chosen)} selectors on {len(table)} problems", facts=dict(made))
+
+    run.folder.write("selections", choices())
+
+
+def _hand_selections(run: Run, selections: list[Selection]) -> None:
+    run.selections = selections
+
+
+def _selected(run: Run) -> Outcome:
+    solved: dict[str, int] = {}
+    for item in run.selections:
+        solved[item.selector] = solved.get(item.selector, 0) + (item.passed or 0)
+    tests = [p.problem_id for p in run.problems.values() if p.split == "test"]
+    chosen_for = {item.problem_id for item in run.selections}
+    unknown = sorted({item.problem_id for item in run.selections if item.passed is None})
+    return Outcome(
+        note=f"{len(solved)} selectors on {len(chosen_for)} problems",
+        facts=dict(solved=solved, test_problems=len(tests), problems=len(chosen_for)),
+        missing=(
+            *listed([n for n in tests if n not in chosen_for], "without a program to choose"),
+            *listed(unknown, "left out of the table: a chosen program was not judged"),
+        ),
+    )
+
+
+select = Stage(
+    name="select",
+    after=score,
+    work=_select,
+    take=derived_records("selections", Selection, _hand_selections),
+    tell=_selected,
+    settings=lambda run: [asdict(run.config.select), run.config.seed],
+)
+"""Stores every selector's choice for every test problem in `selections.jsonl`."""
 
 
 def choice_key(run: Run, selector: str, candidates: Sequence[Candidate]) -> str:

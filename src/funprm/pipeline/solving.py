@@ -15,12 +15,13 @@ from funprm.config import RunConfig, load_config
 from funprm.datasets.source import parsed
 from funprm.errors import DataError, ExecutorError
 from funprm.interfaces import Progress
-from funprm.pipeline.judging import Docket, judge_programs
-from funprm.pipeline.run import Outcome, Run, stage
+from funprm.pipeline.judging import Docket, judge_programs, judged, take_verdicts
+from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, load, segment
 from funprm.pipeline.selecting import candidates_of, choice
-from funprm.pipeline.training import scores_of
-from funprm.records import Problem, Score, Selection, key_of
+from funprm.pipeline.stage import Stage, grown
+from funprm.pipeline.training import hand_scores, score_keys, score_with, scored
+from funprm.records import Json, Problem, Score, key_of
 from funprm.rewards import AGGREGATORS, aggregator
 from funprm.selection import PUBLIC, Candidate, Selector, parse_selector
 
@@ -85,6 +86,9 @@ class _Given:
 
     problem: Problem
 
+    def identity(self) -> Mapping[str, Json]:
+        return {"problem": self.problem.key, "seconds": self.problem.hidden.seconds}
+
     def load(self) -> Iterator[Problem]:
         yield self.problem
 
@@ -130,12 +134,13 @@ def solve(config: RunConfig, problem: Problem, progress: Progress, prm: str = ""
     """
     model = _Prm(prm) if prm else None
     with Run(config, progress, _Given(problem)) as run:
-        for work in (load, generate, segment):
-            work(run)
+        for stage in (load, generate, segment):
+            stage(run)
+        run.rollouts, run.verdicts, run.scores = {}, {}, {}
         if problem.public or problem.probe:
             _execute(run)
         if model:
-            _score(run, model)
+            _score_stage(model)(run)
         return _solution(run, problem, model)
 
 
@@ -152,19 +157,37 @@ class _Prm:
         self.reads_last = read_settings(Path(folder)).get("mode") == "orm"
 
 
-@stage("execute", after="segment")
-def _execute(run: Run) -> Outcome:
-    return judge_programs(run)
+_execute = Stage(
+    name="execute",
+    after=segment,
+    work=judge_programs,
+    take=take_verdicts,
+    tell=judged,
+    settings=lambda run: dict(run.executor.identity()),
+    tries_again=True,
+)
 
 
-def _score(run: Run, model: _Prm) -> None:
-    run.progress.start("score", len(run.generations))
-    with run.file("scores", Score) as file:
-        stored = {item.key for item in file}
+def _score_stage(model: _Prm) -> Stage:
+    """Scores of all programs by one model; an output folder may see several."""
+
+    def keys(run: Run) -> list[str]:
+        return score_keys(run, model.name, model.scorer.identity(), list(run.generations.values()))
+
+    def work(run: Run) -> None:
         generations = list(run.generations.values())
-        file.append(*scores_of(run, model.name, model.scorer, generations, stored))
-    run.forget("scores")
-    run.progress.finish(f"{len(generations)} programs scored")
+        run.progress.start("score", len(generations))
+        score_with(run, model.name, model.scorer, generations)
+
+    take = grown("scores", Score, plan=keys, hand=hand_scores)
+    return Stage(
+        name="score",
+        after=segment,
+        work=work,
+        take=take,
+        tell=scored,
+        settings=lambda run: model.name,
+    )
 
 
 def _solution(run: Run, problem: Problem, model: _Prm | None) -> Solution:
@@ -178,9 +201,8 @@ def _solution(run: Run, problem: Problem, model: _Prm | None) -> Solution:
     best = f"score:{model.name}" if model else _best_without_model(usable)
     name = f"{PUBLIC}+{best}" if problem.public else best
     selector = parse_selector(name, AGGREGATORS, default=_aggregator(run, model))
-    with run.file("selections", Selection) as file:
-        item = choice(run, selector, problem.problem_id, usable)
-        file.append(item)
+    item = choice(run, selector, problem.problem_id, usable)
+    run.folder.write("selections", [item])
     chosen = next(c for c in usable if c.generation == item.generation)
     ranked = _ranked(run, everyone, chosen, model)
     return Solution(

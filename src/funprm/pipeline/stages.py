@@ -1,6 +1,5 @@
 """All stages in their order, one by one or from where a run stands."""
 
-from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -11,19 +10,23 @@ from funprm.pipeline.reporting import Summary, read_summary, report
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, load, rollout, segment
 from funprm.pipeline.selecting import check_selection, select
+from funprm.pipeline.stage import Stage
 from funprm.pipeline.training import score, train
 
-STAGES: dict[str, Callable[[Run], None]] = {
-    "load": load,
-    "generate": generate,
-    "segment": segment,
-    "rollout": rollout,
-    "execute": execute,
-    "reward": reward,
-    "train": train,
-    "score": score,
-    "select": select,
-    "report": report,
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        load,
+        generate,
+        segment,
+        rollout,
+        execute,
+        reward,
+        train,
+        score,
+        select,
+        report,
+    )
 }
 """By the verb of the command line."""
 

@@ -1,15 +1,23 @@
 """Reward models: the stages that train them and score every candidate."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from funprm.interfaces import Scorer
-from funprm.pipeline.run import Outcome, Run, settings_of, stage
+from funprm.pipeline.judging import reward
+from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import prefix_key
+from funprm.pipeline.stage import Incomplete, Outcome, Record, Stage, Taken, grown, unused
 from funprm.prompts import render_statement
-from funprm.records import Generation, LabelledProgram, Reward, Score, Split, key_of
+from funprm.records import Generation, Json, LabelledProgram, Reward, Score, Split, key_of
 from funprm.steps import step_texts
+from funprm.store import write_atomically
+
+if TYPE_CHECKING:
+    from funprm.prm.data import TrainingData
 
 
 def model_folder(run: Run, name: str) -> Path:
@@ -17,74 +25,206 @@ def model_folder(run: Run, name: str) -> Path:
     return run.folder.path / "prm" / name
 
 
-@stage("train", after="reward", settings=lambda run: settings_of(run.config)["models"])
-def train(run: Run) -> Outcome:
-    """Train every model of the configuration into `prm/<name>/`."""
-    run.progress.start("train", 0)
-    if not run.config.models:
-        return Outcome(note="no models", facts={})
-    from funprm.prm.data import TrainingData
-    from funprm.prm.parallel import train_all
+# --- train -----------------------------------------------------------------------------------
 
-    data = TrainingData(
+
+def training_keys(run: Run) -> dict[str, str]:
+    """By model, what determines it: settings, labelled programs, the base model's files."""
+    if run.wanted_models is None and run.config.models:
+        from funprm.prm.identity import contents_of, training_key
+
+        contents = contents_of(_training_data(run))
+        run.wanted_models = {
+            name: training_key(config, contents) for name, config in run.config.models.items()
+        }
+    return run.wanted_models or {}
+
+
+def _training_data(run: Run) -> "TrainingData":
+    from funprm.prm.data import TrainingData
+
+    return TrainingData(
         train=labelled_programs(run, "train"),
         meta=labelled_programs(run, "meta"),
         validation=labelled_programs(run, "validation"),
     )
-    results = train_all(
+
+
+def _train(run: Run) -> None:
+    """Train every model of the configuration into `prm/<name>/`."""
+    run.progress.start("train", 0)
+    if not run.config.models:
+        return
+    from funprm.prm.parallel import train_all
+    from funprm.prm.ranks import current
+
+    current().barrier()  # all have seen what lies there
+    if run.folder.owned:
+        _set_aside(run, training_keys(run))
+    current().barrier()
+    train_all(
         run.config.models,
-        data,
+        _training_data(run),
         run.folder.path / "prm",
         lambda event: run.progress.advance(int(event.get("advance", 0))),
     )
-    facts = {name: {"step": r.best_step, **r.validation} for name, r in results.items()}
-    return Outcome(note=f"{len(facts)} models: {', '.join(facts)}", facts=facts)
 
 
-@stage("score", after="train")
-def score(run: Run) -> Outcome:
+def _set_aside(run: Run, wanted: Mapping[str, str]) -> None:
+    """Move trainings of other settings or data out of the way, and bring back those wanted.
+
+    Nothing that took hours is deleted: it lies in `prm/.earlier`.
+    """
+    earlier = run.folder.path / "prm" / ".earlier"
+    for name, key in wanted.items():
+        folder = model_folder(run, name)
+        mark = folder / "key"
+        found = mark.read_text().strip() if mark.exists() else "unknown"
+        if folder.exists() and found != key:
+            earlier.mkdir(parents=True, exist_ok=True)
+            folder.rename(_free_name(earlier / f"{name}-{found[:16]}"))
+        if not folder.exists() and (kept := earlier / f"{name}-{key[:16]}").exists():
+            kept.rename(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(mark, f"{key}\n".encode())
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while path.exists():
+        number += 1
+        path = path.with_name(f"{path.name}.{number}")
+    return path
+
+
+def _take_models(run: Run, noted: Record | None) -> Taken:
+    """Trained models with the wanted keys; their results go to the run."""
+    if noted is None and not run.config.models:
+        raise Incomplete("it was not done")
+    results: dict[str, Mapping[str, Json]] = {}
+    for name, key in training_keys(run).items():
+        from funprm.prm.identity import result_of
+
+        stored = result_of(model_folder(run, name))
+        if stored is None:
+            raise Incomplete(f"model {name!r} is not trained to the end")
+        if stored["key"] != key:
+            raise Incomplete(f"model {name!r} was trained with other settings or data")
+        results[name] = stored
+    run.trained = results
+    return Taken(digest=key_of({n: [r["key"], r["files"]] for n, r in results.items()}))
+
+
+def _trained(run: Run) -> Outcome:
+    facts = {name: {"step": r["best_step"], **r["validation"]} for name, r in run.trained.items()}
+    missing = [
+        f"{name}: {r['not_fitting']} programs do not fit its input"
+        for name, r in run.trained.items()
+        if r["not_fitting"]
+    ]
+    note = f"{len(facts)} models: {', '.join(facts)}" if facts else "no models"
+    return Outcome(note=note, facts=facts, missing=tuple(missing))
+
+
+train = Stage(
+    name="train",
+    after=reward,
+    work=_train,
+    take=_take_models,
+    tell=_trained,
+    settings=training_keys,
+)
+"""Trains every model of the configuration into `prm/<name>/`."""
+
+
+# --- score -----------------------------------------------------------------------------------
+
+
+def _score(run: Run) -> None:
     """Score every step of every test candidate with every model into `scores.jsonl`."""
     generations = run.of_split("test")
     run.progress.start("score", len(generations) * len(run.config.models))
+    for name in run.config.models:
+        from funprm.prm.scorer import PrmScorer
+
+        score_with(run, name, PrmScorer(model_folder(run, name) / "model"), generations)
+
+
+def score_with(run: Run, name: str, scorer: Scorer, generations: list[Generation]) -> None:
+    """Store the scores of generations that have none by this model; equal programs are scored once.
+
+    Args:
+        run: gets the scores' lines.
+        name: of the model.
+        scorer: the model.
+        generations: whose steps are scored.
+    """
+    keys = score_keys(run, name, scorer.identity(), generations)
     with run.file("scores", Score) as file:
         stored = {item.key for item in file}
-        for name in run.config.models:
-            from funprm.prm.scorer import PrmScorer
+        wanted = {key: g for key, g in zip(keys, generations, strict=True) if key not in stored}
+        run.progress.advance(len(keys) - len(wanted))
+        distinct = {(g.problem_id, g.code): g for g in wanted.values()}
+        programs = [labelled_program(run, g) for g in distinct.values()]
+        found = dict(zip(distinct, scorer.score(programs), strict=True))
+        for key, generation in wanted.items():
+            scores = found[generation.problem_id, generation.code]
+            file.append(Score(key=key, model=name, generation=generation.key, scores=scores))
+            run.progress.advance()
 
-            scorer = PrmScorer(model_folder(run, name) / "model")
-            file.append(*scores_of(run, name, scorer, generations, stored))
-    run.forget("scores")
-    unfit = sum(not item.scores for item in run.scores.values())
+
+def score_keys(
+    run: Run, name: str, identity: Mapping[str, Json], generations: Iterable[Generation]
+) -> list[str]:
+    """The keys of a model's scores: model, generation, and what the model reads of it."""
+    return [
+        key_of("score", 2, name, dict(identity), g.key, labelled_program(run, g).steps)
+        for g in generations
+    ]
+
+
+def _planned_scores(run: Run) -> Iterator[str]:
+    generations = run.of_split("test")
+    for name in run.config.models:
+        from funprm.prm.identity import scorer_identity
+
+        identity = scorer_identity(model_folder(run, name) / "model")
+        yield from score_keys(run, name, identity, generations)
+
+
+def hand_scores(run: Run, scores: dict[str, Score]) -> None:
+    """Give the run the scores that its plan asks for."""
+    run.scores = scores
+
+
+def scored(run: Run) -> Outcome:
+    """How many programs have scores, and how many are too long for a model."""
+    unfit = Counter(item.model for item in run.scores.values() if not item.scores)
     return Outcome(
-        note=f"{len(run.scores)} programs scored, {unfit} did not fit",
-        facts={"scores": len(run.scores), "unfit": unfit},
+        note=f"{len(run.scores)} programs scored, {unfit.total()} did not fit"
+        + unused(run, "scores"),
+        facts={"scores": len(run.scores), "unfit": unfit.total()},
+        missing=tuple(f"{name}: {n} programs do not fit its input" for name, n in unfit.items()),
     )
 
 
-def scores_of(
-    run: Run, model: str, scorer: Scorer, generations: list[Generation], stored: set[str]
-) -> Iterable[Score]:
-    """Scores of generations that are not stored yet; equal programs are scored once."""
-    identity = dict(scorer.identity())
-    keys = {g.key: key_of("score", 1, identity, g.key) for g in generations}
-    wanted = [g for g in generations if keys[g.key] not in stored]
-    distinct = {(g.problem_id, g.code): g for g in wanted}
-    programs = [labelled_program(run, g) for g in distinct.values()]
-    found = dict(zip(distinct, scorer.score(programs), strict=True))
-    for generation in wanted:
-        run.progress.advance()
-        yield Score(
-            key=keys[generation.key],
-            model=model,
-            generation=generation.key,
-            scores=found[generation.problem_id, generation.code],
-        )
+score = Stage(
+    name="score",
+    after=train,
+    work=_score,
+    take=grown("scores", Score, plan=_planned_scores, hand=hand_scores),
+    tell=scored,
+)
+"""Scores every step of every test candidate with every model into `scores.jsonl`."""
+
+
+# --- labelled programs -----------------------------------------------------------------------
 
 
 def labelled_programs(run: Run, split: Split) -> list[LabelledProgram]:
     """The programs of a split with the evidence measured for their steps."""
     measured: dict[str, list[Reward]] = {}
-    for item in run.rewards.values():
+    for item in run.rewards:
         measured.setdefault(item.generation, []).append(item)
     return [labelled_program(run, g, measured.get(g.key, ())) for g in run.of_split(split)]
 

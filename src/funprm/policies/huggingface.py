@@ -41,6 +41,7 @@ class HuggingFacePolicy:
     whole_batches: ClassVar[bool] = True
     """Matrix products of other sizes may differ in their last bits."""
     unanswered_is_final: ClassVar[bool] = False
+    transport: ClassVar[frozenset[str]] = frozenset({"batch", "device"})
 
     model: str = models.TINY
     """`tiny` (the shipped model), a folder with safetensors, or a hub name."""

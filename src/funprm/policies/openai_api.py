@@ -47,6 +47,10 @@ class OpenAIPolicy:
 
     whole_batches: ClassVar[bool] = False
     unanswered_is_final: ClassVar[bool] = False
+    transport: ClassVar[frozenset[str]] = frozenset(
+        """base_url api_key_env n_per_request concurrency batch timeout retries price_input
+        price_output budget_tokens budget_cost""".split()
+    )
 
     model: str
     base_url: str = "https://api.openai.com/v1"

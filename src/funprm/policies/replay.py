@@ -37,6 +37,8 @@ class ReplayPolicy:
 
     whole_batches: ClassVar[bool] = False
     unanswered_is_final: ClassVar[bool] = True
+    transport: ClassVar[frozenset[str]] = frozenset({"path", "batch"})
+    """The file's contents count, not where it lies."""
 
     path: str
     """JSON lines, one program a line; `.gz` files are decompressed."""

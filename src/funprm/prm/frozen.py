@@ -21,13 +21,13 @@ from funprm.config import TrainConfig
 from funprm.errors import ModelError
 from funprm.prm.batches import padded
 from funprm.prm.data import Encoded, Renderer, Tokenizer
+from funprm.prm.identity import resolve_base
 from funprm.prm.model import (
     Opened,
     RewardModel,
     device_of,
     fitting_threads,
     open_language_model,
-    resolve_base,
 )
 from funprm.records import Json, LabelledProgram
 

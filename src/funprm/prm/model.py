@@ -11,7 +11,6 @@ import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError
 from funprm.prm.data import Renderer, Tokenizer
+from funprm.prm.identity import resolve_base
 from funprm.records import Json
 
 Network = Any
@@ -119,13 +119,6 @@ class Opened:
     tokenizer: Tokenizer
     renderer: Renderer
     max_tokens: int
-
-
-def resolve_base(base: str) -> str:
-    """The folder or hub name of a base model; `tiny` is the one shipped in this package."""
-    if base != "tiny":
-        return base
-    return str(resources.files("funprm").joinpath("policies", "tiny"))
 
 
 def device_of(name: str) -> torch.device:

@@ -22,7 +22,7 @@ from funprm.config import TrainConfig
 from funprm.errors import FunprmError, TrainingError
 from funprm.prm.curves import summary_writer
 from funprm.prm.data import TrainingData
-from funprm.prm.folder import shares_warmup
+from funprm.prm.identity import shares_warmup
 from funprm.prm.ranks import current
 from funprm.prm.train import Report, TrainResult, train
 

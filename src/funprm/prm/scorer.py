@@ -1,6 +1,5 @@
 """Scoring with a trained reward model: one forward pass per program."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import torch
 
 from funprm.prm.batches import padded
 from funprm.prm.data import Encoded
-from funprm.prm.model import SETTINGS, RewardModel, fitting_threads, open_saved
-from funprm.records import Json, LabelledProgram, key_of
+from funprm.prm.identity import scorer_identity
+from funprm.prm.model import RewardModel, fitting_threads, open_saved
+from funprm.records import Json, LabelledProgram
 
 WINDOW = 1024
 """Programs that are sorted by length together; results come in order, a window at a time."""
@@ -85,11 +85,7 @@ class PrmScorer:
         self._opened = open_saved(folder, device, bf16=precision == "bf16")
         on_cpu = next(self._opened.model.parameters()).device.type == "cpu"
         self._batch_tokens = batch_tokens or (CPU_TOKENS if on_cpu else GPU_TOKENS)
-        self._identity = {
-            "model": fingerprint(Path(folder)),
-            "precision": precision,
-            **self._opened.renderer.settings(),
-        }
+        self._identity = scorer_identity(Path(folder), precision)
 
     def identity(self) -> Mapping[str, Json]:
         """Fingerprint of weights and tokenizer, precision, and rendering."""
@@ -106,15 +102,3 @@ class PrmScorer:
                 step_scores(opened.model, fitting, opened.renderer.pad_id, self._batch_tokens)
             )
             yield from (() if e is None else next(scores) for e in encoded)
-
-
-def fingerprint(folder: Path) -> str:
-    """A hash of what determines a saved model's scores: weights, tokenizer, rendering."""
-    kinds = ("*.safetensors", "tokenizer.json", "config.json", SETTINGS, "adapter_config.json")
-    files = sorted(path for kind in kinds for path in folder.glob(kind))
-    return key_of(*((path.name, _digest(path)) for path in files))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

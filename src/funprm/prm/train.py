@@ -16,14 +16,8 @@ from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
 from funprm.prm.correction import Correction, Reweighter, records
 from funprm.prm.curves import Board, Pace, peak_memory, summary_writer
 from funprm.prm.data import Encoded, TrainingData, known_outcomes
-from funprm.prm.folder import (
-    contents_of,
-    load,
-    settings_of,
-    store,
-    warmup_of,
-    write_jsonl,
-)
+from funprm.prm.folder import load, store, warmup_of, write_jsonl
+from funprm.prm.identity import RESULT, contents_of, files_of, result_of, training_key
 from funprm.prm.learner import Learner
 from funprm.prm.model import Opened, fitting_threads, open_base, open_saved, save
 from funprm.prm.phases import CORRECTING, Phase, plan, schedule
@@ -32,7 +26,7 @@ from funprm.prm.ranks import Ranks, current
 from funprm.prm.scorer import step_scores
 from funprm.prm.table import RewardTable
 from funprm.prm.validate import metrics, not_worse
-from funprm.records import Json, LabelledProgram, key_of
+from funprm.records import Json, LabelledProgram
 from funprm.store import write_atomically
 
 __all__ = ["TrainResult", "TrainingData", "train"]
@@ -129,8 +123,9 @@ class _Run:
         self._ranks = current()
         self._data = data
         data.check()
-        self._key = key_of(settings_of(config), contents_of(data), str(init or ""))
-        self._shared_key = key_of(settings_of(config, shared=True), contents_of(data))
+        contents = contents_of(data)
+        self._key = training_key(config, contents, init)
+        self._shared_key = training_key(config, contents, shared=True)
 
     def run(self) -> TrainResult:
         """Trains, or returns what a finished run stored."""
@@ -398,18 +393,18 @@ class _Run:
         return result
 
     def _write_result(self, result: TrainResult) -> None:
-        stored = {**asdict(result), "key": self._key}
+        stored = {**asdict(result), "key": self._key, "files": files_of(self._folder)}
         del stored["folder"]
         text = json.dumps(stored, indent=2) + "\n"
-        write_atomically(self._folder / "result.json", text.encode())
+        write_atomically(self._folder / RESULT, text.encode())
         (self._folder / "state" / "checkpoint.pt").unlink(missing_ok=True)
 
     def _finished(self) -> TrainResult | None:
-        path = self._folder / "result.json"
-        if not path.exists():
+        stored = result_of(self._folder)
+        if stored is None:
             return None
-        stored = json.loads(path.read_text(encoding="utf-8"))
         self._refuse_other(stored.pop("key"))
+        del stored["files"]
         return TrainResult(folder=self._folder, **stored)
 
     def _refuse_other(self, key: str) -> None:

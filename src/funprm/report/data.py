@@ -153,6 +153,8 @@ class ReportData:
     problems: tuple[ProblemView, ...] = ()
     left_out: int = 0
     """Test problems outside the table because a chosen program was not judged."""
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What could not be had, and why, by stage."""
 
     @property
     def focus(self) -> str:
@@ -173,6 +175,7 @@ def summary(data: ReportData) -> dict[str, Json]:
         "settings": dict(data.settings),
         "splits": dict(data.splits),
         "left_out": data.left_out,
+        "missing": {stage: list(phrases) for stage, phrases in data.missing.items()},
         "table": [_row(row) for row in data.table],
         "contrasts": [_contrast(contrast) for contrast in data.contrasts],
         "curves": [_curve(curve) for curve in data.curves],

@@ -1,7 +1,7 @@
 """The mini benchmark as a data set."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from itertools import count
 from typing import get_args
 
@@ -9,8 +9,10 @@ from funprm.datasets.mini.pipelines import draw
 from funprm.datasets.mini.problems import build
 from funprm.datasets.mini.streams import Stream
 from funprm.errors import ConfigError
-from funprm.records import Problem, Split
+from funprm.records import Json, Problem, Split
 
+VERSION = 1
+"""Raised when the same arguments give other problems."""
 LARGEST = 20_000
 """Most problems of one split."""
 
@@ -48,6 +50,10 @@ class MiniDataset:
                 raise ConfigError(
                     f"mini: {split} = {size}, expected 0 to {LARGEST}; give fewer problems"
                 )
+
+    def identity(self) -> Mapping[str, Json]:
+        """The arguments, and the version of the generator."""
+        return {"data set": "mini", "version": VERSION, **asdict(self)}
 
     def load(self) -> Iterator[Problem]:
         """All problems, split after split, in a fixed order."""

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from funprm.errors import ConfigError, ExecutorError
 from funprm.executors.grading.suites import PreparedSuite
@@ -33,6 +33,11 @@ class LocalExecutor:
     Workers start with the first job and live until `close`. See docs/judging.md for the rules
     and for what the isolation does and does not cover.
     """
+
+    transport: ClassVar[frozenset[str]] = frozenset(
+        {"workers", "require_isolation", "disable", "python"}
+    )
+    """Of an interpreter its version and packages count, not where it lies."""
 
     def __init__(
         self,

@@ -1,0 +1,217 @@
+"""What a run does when something has changed since: only what the present plan asks for is used."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funprm.config import parse_config
+from funprm.errors import StoreError
+from funprm.pipeline.stages import run_all, run_stage
+from tests.pipeline.conftest import Quiet
+from tests.pipeline.world import World, fast
+from tests.prm.world import make_base
+
+__all__ = ["fast"]
+
+
+@pytest.fixture
+def world(tmp_path: Path, fast: None) -> World:
+    return World(tmp_path / "world")
+
+
+class Told(Quiet):
+    """Progress that keeps the notes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def finish(self, note: str) -> None:
+        self.notes.append(note)
+
+
+def run(world: World, folder: Path, **changes: Any) -> tuple[Told, dict[str, Any]]:
+    told = Told()
+    run_all(parse_config({**world.settings, "output": str(folder), **changes}), told)
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return told, summary
+
+
+def accuracies(summary: dict[str, Any]) -> dict[str, float]:
+    return {row["selector"]: row["accuracy"]["estimate"] for row in summary["table"]}
+
+
+def test_nothing_is_done_twice(world: World, tmp_path: Path) -> None:
+    run(world, tmp_path / "run")
+    again, _ = run(world, tmp_path / "run")
+    assert again.worked == []
+
+
+def test_mended_hidden_tests_judge_again_and_generate_nothing(world: World, tmp_path: Path) -> None:
+    _, before = run(world, tmp_path / "run")
+    for problem in world.problems:
+        tests: Any = problem["tests"]
+        tests[1]["output"] = "7"
+    world.write()
+    again, after = run(world, tmp_path / "run")
+    assert "execute" in again.worked
+    assert not {"generate", "rollout"} & set(again.worked)
+    assert accuracies(before)["oracle"] > accuracies(after)["oracle"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"), [("template", "generate"), ("weights", "generate"), ("rules", "execute")]
+)
+def test_changed_files_and_rules_are_noticed(
+    world: World, tmp_path: Path, text: str, stage: str
+) -> None:
+    run(world, tmp_path / "run")
+    world.texts[text] = "1"
+    world.write()
+    again, found = run(world, tmp_path / "run")
+    assert stage in again.worked
+    assert accuracies(found) == accuracies(run(world, tmp_path / "fresh")[1])
+
+
+def test_answers_of_two_templates_are_not_mixed(world: World, tmp_path: Path) -> None:
+    run_stage(parse_config({**world.settings, "output": str(tmp_path / "run")}), Quiet(), "load")
+    run_stage(
+        parse_config({**world.settings, "output": str(tmp_path / "run")}), Quiet(), "generate"
+    )
+    world.texts["template"] = "t1"
+    world.write()
+    told, found = run(world, tmp_path / "run")
+    assert {row["n"] for row in found["table"]} == {1, 2}
+    assert found["costs"][0]["items"] == 12
+    assert any("12 stored of other settings or contents not used" in note for note in told.notes)
+
+
+@pytest.mark.parametrize("name", ["generations", "steps", "rollouts", "verdicts", "rewards"])
+def test_a_deleted_line_is_work_done_again(world: World, tmp_path: Path, name: str) -> None:
+    _, before = run(world, tmp_path / "run")
+    path = tmp_path / "run" / f"{name}.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[1:]))
+    _, after = run(world, tmp_path / "run")
+    assert accuracies(after) == accuracies(before)
+    assert sorted(path.read_bytes().splitlines(keepends=True)) == sorted(lines)
+
+
+def test_a_changed_line_is_work_done_again(world: World, tmp_path: Path) -> None:
+    run(world, tmp_path / "run")
+    path = tmp_path / "run" / "verdicts.jsonl"
+    text = path.read_text()
+    path.write_text(text.replace('"status":"passed"', '"status":"wrong answer"', 1))
+    again, _ = run(world, tmp_path / "run")
+    assert "execute" in again.worked
+    assert path.read_text().count('"passed"') >= text.count('"passed"')
+
+
+def test_what_was_not_judged_is_tried_again(world: World, tmp_path: Path) -> None:
+    world.texts["broken"] = "0123"
+    world.write()
+    told, found = run(world, tmp_path / "run")
+    assert any("not judged: the judge failed" in note for note in told.notes)
+    assert "not judged: the judge failed" in found["missing"]["execute"][0]
+    again, _ = run(world, tmp_path / "run")
+    assert again.worked == ["execute"]
+    world.texts["broken"] = ""
+    world.write()
+    _, healed = run(world, tmp_path / "run")
+    assert healed["missing"] == {}
+    assert accuracies(healed) == accuracies(run(world, tmp_path / "fresh")[1])
+
+
+def test_missing_programs_are_named(world: World, tmp_path: Path) -> None:
+    world.replay()
+    world.recorded = [1, 1]
+    world.write()
+    told, found = run(world, tmp_path / "run")
+    assert found["missing"]["generate"] == ["1 problem without a program (p4)"]
+    assert found["missing"]["select"] == ["1 problem without a program to choose (p4)"]
+    assert any("without a program (p4)" in note for note in told.notes)
+    again, _ = run(world, tmp_path / "run")
+    assert again.worked == []
+
+
+def test_places_and_transport_may_change(world: World, tmp_path: Path) -> None:
+    run(world, tmp_path / "run")
+    moved = world.place / "moved.jsonl"
+    (world.place / "problems.jsonl").rename(moved)
+    world.settings["dataset"]["path"] = str(moved)
+    world.settings["policy"] |= {"batch": 2, "device": "gpu"}
+    world.settings["executor"]["workers"] = 3
+    again, _ = run(world, tmp_path / "run")
+    assert set(again.worked) <= {"report"}
+
+
+def test_a_changed_report_is_written_again(world: World, tmp_path: Path) -> None:
+    run(world, tmp_path / "run")
+    path = tmp_path / "run" / "table.txt"
+    path.write_text("99.9 %")
+    again, _ = run(world, tmp_path / "run")
+    assert again.worked == ["report"]
+    assert "99.9" not in path.read_text()
+
+
+def test_a_folder_of_an_earlier_format_is_refused_in_one_line(world: World, tmp_path: Path) -> None:
+    run(world, tmp_path / "run")
+    path = tmp_path / "run" / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 1}))
+    with pytest.raises(StoreError, match="format 1, this version writes 2: give another `output`"):
+        run(world, tmp_path / "run")
+
+
+# --- trained models --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(world: World, tmp_path: Path) -> World:
+    base = make_base(tmp_path / "base")
+    model = {"base": str(base), "tuning": "full", "epochs": 2.0, "batch": 4, "device": "cpu"}
+    world.settings["models"] = {"orm": {"mode": "orm", **model}}
+    run(world, tmp_path / "run")
+    return world
+
+
+def test_trainings_of_other_data_are_set_aside_and_brought_back(
+    trained: World, tmp_path: Path
+) -> None:
+    weights = tmp_path / "run" / "prm" / "orm" / "model" / "model.safetensors"
+    first = weights.read_bytes()
+    before = json.dumps(trained.problems)
+    for problem in trained.problems:
+        tests: Any = problem["tests"]
+        tests[1]["output"] = "1"
+    trained.write()
+    again, _ = run(trained, tmp_path / "run")
+    assert {"train", "score"} <= set(again.worked)
+    assert len(list((tmp_path / "run" / "prm" / ".earlier").iterdir())) == 1
+    trained.problems = json.loads(before)
+    trained.write()
+    run(trained, tmp_path / "run")
+    assert weights.read_bytes() == first
+
+
+def test_a_model_that_is_not_what_was_trained_is_refused(trained: World, tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "prm" / "orm"
+    path = folder / "model" / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"model\.safetensors is not what training wrote: restore"):
+        run(trained, tmp_path / "run")
+
+
+def test_other_base_weights_train_again(trained: World, tmp_path: Path) -> None:
+    make_base(tmp_path / "base", seed=7)
+    again, _ = run(trained, tmp_path / "run")
+    assert "train" in again.worked
+
+
+def test_training_settings_that_say_how_may_change(trained: World, tmp_path: Path) -> None:
+    trained.settings["models"]["orm"] |= {"device": "auto", "checkpointing": True}
+    again, _ = run(trained, tmp_path / "run")
+    assert "train" not in again.worked
