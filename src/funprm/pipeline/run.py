@@ -159,7 +159,7 @@ class Run:
     @cached_property
     def policy(self) -> Policy:
         """Writes the programs."""
-        policy: Policy = self._build("policies", self.config.policy)
+        policy: Policy = self._build("policies", self.config.needed_policy())
         return policy
 
     @cached_property

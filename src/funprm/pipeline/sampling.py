@@ -49,7 +49,7 @@ def load(run: Run) -> Outcome:
 def generate(run: Run) -> Outcome:
     """Sample `generate.n` programs per problem into `generations.jsonl`."""
     identity = dict(run.policy.identity())
-    label = str(identity.get("model", run.config.policy.name))
+    label = str(identity.get("model", run.config.needed_policy().name))
     requests = [
         _request("generation", identity, run, problem, "", index)
         for problem in run.problems.values()
@@ -71,6 +71,10 @@ def generate(run: Run) -> Outcome:
     cost = round(sum(g.cost for g in run.generations.values()), 6)
     ends = Counter(_ENDS[g.finish] for g in run.generations.values() if g.finish in _ENDS)
     odd = "".join(f", {count} {how}" for how, count in ends.items())
+    bare = len(run.problems) - len({g.problem_id for g in run.generations.values()})
+    if unanswered:  # for good: of a file of recorded programs
+        odd += f"; {unanswered} of {len(requests)} programs are not recorded"
+        odd += f", {bare} problems have no recorded program" if bare else ""
     return Outcome(
         note=f"{len(run.generations)} programs, {tokens} tokens"
         + (f", cost {cost:.4g}" if cost else "")
@@ -78,6 +82,7 @@ def generate(run: Run) -> Outcome:
         facts=dict(
             programs=len(run.generations),
             unanswered=unanswered,
+            problems_without_programs=bare,
             completion_tokens=tokens,
             prompt_tokens=sum(g.prompt_tokens for g in run.generations.values()),
             cost=cost,
