@@ -139,6 +139,17 @@ def test_steps_of_a_program(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(capsys.readouterr().out)["names"] == ["f", "g"]
 
 
+def test_texts_as_other_systems_write_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = folder / "program.py"
+    program.write_bytes(b"\xef\xbb\xbfdef f():\r\n    pass\r\n")
+    assert main(["steps", str(program), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["names"] == ["f"]
+    program.write_text(" \n")
+    assert "is empty" in refused(capsys, "steps", program)
+
+
 def test_judging_from_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = folder / "run.toml"
     before, _, after = config.read_text().partition("[policy]")

@@ -307,6 +307,8 @@ def _steps(arguments: argparse.Namespace) -> None:
     from funprm.steps import find_steps, step_texts
 
     code = _read_text(arguments.file)
+    if not code.strip():
+        raise InputError(f"{arguments.file} is empty: expected a program")
     ends, names = find_steps(code)
     if arguments.json:
         _write(msgspec.json.encode({"ends": ends, "names": names}).decode())
@@ -318,7 +320,7 @@ def _steps(arguments: argparse.Namespace) -> None:
 def _read_text(name: str) -> str:
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return data.decode()
+        return data.decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot read {name}: {error.strerror}; give a file's path or -") from (
             error

@@ -11,7 +11,6 @@ import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -179,8 +178,3 @@ def _opened(path: Path) -> io.BufferedIOBase:
         return gzip.open(path, "rb") if gzipped else path.open("rb")
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r}: {error.strerror}") from error
-
-
-def first_row(path: Path) -> tuple[str, dict[str, Any]] | None:
-    """The first row of a file and its place, or None where it has no rows; errors as above."""
-    return next(islice(read_rows(path, dict[str, Any]), 1), None)

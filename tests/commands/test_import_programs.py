@@ -135,6 +135,8 @@ def test_no_file_is_overwritten_while_it_is_read(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="different files"):
             import_programs(source, out, verdicts=verdicts)
     assert source.read_bytes() == before
+    with pytest.raises(ConfigError, match="is a folder"):
+        import_programs(source, tmp_path)
 
 
 def test_equal_files_give_equal_keys(tmp_path: Path) -> None:

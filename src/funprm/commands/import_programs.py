@@ -42,7 +42,7 @@ def import_programs(
 
     Raises:
         InputError: no such file.
-        ConfigError: two of the files are one.
+        ConfigError: two of the files are one, or an output is a folder.
         RecordError: a row cannot be read, or the file has no rows.
         DataError: the file needs `problems`; verdicts are wanted and it has none.
         StoreError: a file cannot be written.
@@ -50,6 +50,9 @@ def import_programs(
     places = [path.resolve() for path in (source, out, verdicts) if path is not None]
     if len(set(places)) < len(places):
         raise ConfigError(f"{source}: input, --out and --verdicts must be different files")
+    for path in (out, verdicts):
+        if path is not None and path.is_dir():
+            raise ConfigError(f"{path} is a folder: expected the name of a file to write")
     starters = _starters(problems, settings or {}) if problems else None
     counts: Counter[str] = Counter()
     with atomic_file(out) as file, _optional(verdicts) as judged:

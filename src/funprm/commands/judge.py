@@ -20,7 +20,7 @@ from funprm.store import RecordFile
 from funprm.tables import raw_rows
 
 SuiteName = Literal["hidden", "public"]
-_NAMED = 10
+_NAMED = 5
 """Lines on standard error about each kind of fault; the rest is counted."""
 
 
@@ -93,7 +93,8 @@ class FileJudge:
 
     def judge(self, problems: Iterable[Problem | Unusable], programs: Path, out: Path) -> Judged:
         """Judge a file of programs; arguments and errors as in the function `judge`."""
-        verdict_file.read(out)  # refused before the work
+        verdict_file.read(out)  # what is refused is refused before the work
+        next(raw_rows(programs), None)
         judged = Judged(suite=self.suite)
         self._read_problems(problems, judged)
         self._read_programs(programs, judged)
@@ -193,6 +194,9 @@ class FileJudge:
             self.progress.advance()
         judged.with_tests = sum(t.suite is not None for t in self._tests.values())
         self._tests.pop("", None)
+        if judged.problems == judged.unusable_problems:
+            self._say_rest()
+            raise DataError(f"none of {judged.problems} problems can be used")
         self.progress.finish(f"{judged.problems} problems")
 
     def _tests_of(self, problem: Problem) -> _Tests:
