@@ -150,6 +150,15 @@ def test_texts_as_other_systems_write_them(
     assert "is empty" in refused(capsys, "steps", program)
 
 
+def test_a_file_of_tests_without_a_test_is_no_pass(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text in ("", "\n", "[]"):
+        (folder / "tests.json").write_text(text)
+        given = ["solve", folder / "programs.jsonl", "--tests", folder / "tests.json"]
+        assert "tests.json: no test in it" in refused(capsys, *given)
+
+
 def test_judging_from_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = folder / "run.toml"
     before, _, after = config.read_text().partition("[policy]")

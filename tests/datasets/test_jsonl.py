@@ -114,6 +114,7 @@ def test_folders_and_compressed_files_and_blank_lines(tmp_path: Path) -> None:
         (stdin(statement=5), r"own.jsonl:1: Expected `str`, got `int` - at `\$.statement`"),
         (stdin(statment="x"), "own.jsonl:1: .*`statment`: did you mean 'statement'?"),
         (stdin(tests=[{"inputs": ""}]), r"unknown field `inputs`.*: did you mean 'input'?"),
+        (stdin(tests=[{"input": "", "output": "", "id": 1}]), r"unknown field `id`.*: known are"),
         (stdin(split="tests"), r"own.jsonl:1: Invalid enum value 'tests' - at `\$.split`"),
         (stdin(difficulty="hrad"), r"own.jsonl:1: Invalid enum value 'hrad'"),
         ([1], "own.jsonl:1: Expected `object`, got `array`"),

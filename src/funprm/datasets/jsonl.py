@@ -127,7 +127,7 @@ def _row(raw: msgspec.Raw, where: str) -> _Row:
         row = _DECODER.decode(raw)
     except msgspec.ValidationError as error:
         unknown = re.search(r"unknown field `(.*?)`", str(error))
-        hint = f": {nearest(unknown[1], _FIELDS)}" if unknown else ""
+        hint = f": {nearest(unknown[1], _FIELDS - {unknown[1]})}" if unknown else ""
         raise RecordError(f"{where}: {error}{hint}") from error
     except UnicodeDecodeError as error:
         raise RecordError(f"{where}: text that is not UTF-8 ({error})") from error

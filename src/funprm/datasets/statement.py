@@ -35,6 +35,8 @@ def read_tests(text: bytes, where: str) -> dict[str, Json]:
         raise RecordError(
             f"{where}: {_shown(found)} is no test: expected a list of objects with input and output"
         )
+    if not found:
+        raise RecordError(f"{where}: no test in it: expected one at least, or no file of tests")
     return {"tests": found}
 
 
