@@ -156,7 +156,7 @@ def held(out: Path) -> Iterator[None]:
     Raises:
         StoreError: another process holds it, or its folder is not writable.
     """
-    path = out.with_name(f".{out.name}.lock")
+    path = out.with_name(f".lock-{out.name}")
     try:
         lock = path.open("w")
     except OSError as error:
