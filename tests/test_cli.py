@@ -59,6 +59,17 @@ def test_problems_and_programs_of_ones_own(
     assert {row["selector"]: row["solved"] for row in table}["oracle"] == 1
 
 
+def test_problems_without_recorded_programs_are_counted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [PROBLEM, {**PROBLEM, "id": "other"}, {**PROBLEM, "id": "third"}]
+    (folder / "problems.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    for verb in ("load", "generate"):
+        assert main([verb, str(folder / "run.toml"), "--set", "generate.n=2"]) == 0
+    said = capsys.readouterr().err
+    assert "5 of 6 programs are not recorded, 2 problems have no recorded program" in said
+
+
 def test_an_unknown_key_names_the_nearest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = folder / "run.toml"
     config.write_text(config.read_text().replace("bootstrap", "bootstrp"))
@@ -128,15 +139,40 @@ def test_steps_of_a_program(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(capsys.readouterr().out)["names"] == ["f", "g"]
 
 
+def test_texts_as_other_systems_write_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = folder / "program.py"
+    program.write_bytes(b"\xef\xbb\xbfdef f():\r\n    pass\r\n")
+    assert main(["steps", str(program), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["names"] == ["f"]
+    program.write_text(" \n")
+    assert "is empty" in refused(capsys, "steps", program)
+
+
+def test_a_file_of_tests_without_a_test_is_no_pass(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text in ("", "\n", "[]"):
+        (folder / "tests.json").write_text(text)
+        given = ["solve", folder / "programs.jsonl", "--tests", folder / "tests.json"]
+        assert "tests.json: no test in it" in refused(capsys, *given)
+
+
 def test_judging_from_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["load", str(folder / "run.toml")]) == 0
+    config = folder / "run.toml"
+    before, _, after = config.read_text().partition("[policy]")
+    config.write_text(before + after[after.index("[generate]") :])
+    assert main(["load", str(config)]) == 0
+    for verb in ("generate", "run"):
+        assert "no table [policy]" in refused(capsys, verb, config)
     programs = folder / "programs.jsonl"
     row = {"key": "a", "problem_id": "double", "code": "def f(x):\n    return 0\n"}
     programs.write_text(json.dumps(row) + "\n")
     judge = ["judge", folder / "run" / "problems.jsonl", programs, "--out", folder / "v.jsonl"]
     capsys.readouterr()
     assert main([*map(str, judge), "--json", "--workers", "1"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"wrong answer": 1}
+    assert json.loads(capsys.readouterr().out)["statuses"] == {"wrong answer": 1}
 
 
 def test_the_command_line_starts_without_heavy_packages() -> None:

@@ -64,7 +64,7 @@ def test_a_prompt_from_a_file_is_part_of_the_settings(tmp_path: Path) -> None:
     path.write_text("Solve.\n\n{{statement}}\n")
     policy = {"name": "huggingface", "prompt_file": str(path)}
     config = parse_config({**MINIMAL, "policy": policy, "completer": policy})
-    assert config.policy.options == {"prompt": "template:Solve.\n\n{{statement}}"}
+    assert config.needed_policy().options == {"prompt": "template:Solve.\n\n{{statement}}"}
     assert config.completer == config.policy
     with pytest.raises(ConfigError, match="policy: both prompt and prompt_file are set"):
         parse_config({**MINIMAL, "policy": {**policy, "prompt": "plain"}})

@@ -11,7 +11,7 @@ from funprm.config import parse_override
 
 ROOT = Path(__file__).parents[1]
 PLACES = [
-    *(ROOT / "docs" / name for name in ("livecodebench.md", "data.md", "tutorial.md")),
+    *(ROOT / "docs" / n for n in ("livecodebench.md", "data.md", "tutorial.md", "judging.md")),
     *sorted((ROOT / "configs").glob("*.toml")),
     ROOT / "README.md",
 ]

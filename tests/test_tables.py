@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from funprm.errors import ConfigError, InputError, RecordError, StoreError
-from funprm.tables import ending, first_row, read_rows, write_rows
+from funprm.tables import ending, read_rows, write_rows
 
 ROWS: list[dict[str, Any]] = [
     {"prompt": "é\n", "completions": ["a", "b"], "labels": [1.0, 0.25]},
@@ -88,11 +88,26 @@ def test_rows_are_decoded_and_placed(tmp_path: Path) -> None:
     assert next(rows) == (f"{path}:1", Row("a"))
     with pytest.raises(RecordError, match=r"a.jsonl:3: Expected `str`"):
         next(rows)
-    assert first_row(path) == (f"{path}:1", {"prompt": "a"})
     (tmp_path / "empty.jsonl").write_text("")
-    assert first_row(tmp_path / "empty.jsonl") is None
+    assert list(read_rows(tmp_path / "empty.jsonl", Row)) == []
     with pytest.raises(InputError, match="cannot read"):
-        first_row(tmp_path / "absent.jsonl")
+        next(read_rows(tmp_path / "absent.jsonl", Row))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.jsonl.gz"])
+def test_a_byte_order_mark_and_other_line_ends(name: str, tmp_path: Path) -> None:
+    rows = [b'{"a": 1}', b'{"a": 2}']
+    text = b"[" + b",".join(rows) + b"]" if name == "a.json" else b"\r\n".join(rows)
+    data = b"\xef\xbb\xbf" + text + b"\r\n"
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert [row for _, row in read_rows(tmp_path / name, dict[str, int])] == [{"a": 1}, {"a": 2}]
+
+
+def test_rows_too_deep_to_be_read_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": 1}\n{"a": ' + "[" * 100_000 + "\n")
+    with pytest.raises(RecordError, match="a.jsonl:2: expected one JSON object"):
+        list(read_rows(path, dict[str, Any]))
 
 
 def test_parquet_without_its_library_says_what_to_install(

@@ -12,6 +12,8 @@ from typing import Any
 from funprm import __version__
 from funprm.errors import ConfigError, FunprmError, InputError
 
+_JUDGE_OPTIONS = ("workers", "compat", "python", "require_isolation")
+"""Options of `funprm judge` that are settings of its executor."""
 STAGES = (
     ("load", "store the data set's problems"),
     ("generate", "sample programs"),
@@ -32,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="funprm",
         description="Process reward models for code: every function is a step.",
         epilog="Exit status: 0 done, 2 wrong input or a refused environment, 130 interrupted; "
-        "`solve` also 1 and 3, see there.",
+        "`judge`, `check-dataset` and `solve` have more, see there.",
     )
     parser.add_argument("--version", action="version", version=f"funprm {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -131,15 +133,21 @@ def _add_data_verbs(verbs: Any) -> None:  # noqa: ANN401
     imports.add_argument("file", type=Path, help="LiveCodeBench, BigCodeBench or EvalPlus outputs")
     imports.add_argument("--out", type=Path, required=True, help="generations as JSON lines")
     imports.add_argument("--verdicts", type=Path, help="also write the other tool's verdicts")
-    imports.add_argument("--problems", type=Path, help="problems.jsonl, for bare completions")
+    imports.add_argument(
+        "--problems", default="", help="for bare completions: a data set's name, or a problem file"
+    )
+    _add_set(imports, "a setting of that data set, such as dataset.path=data; can be repeated")
     imports.add_argument("--json", action="store_true", help="print the counts as JSON")
     imports.set_defaults(call=_import)
     check = verbs.add_parser(
         "check-dataset",
         help="judge a data set's reference solutions, and stubs that must fail",
-        epilog="Exit status: 1 if a reference fails or a stub passes; else as usual.",
+        epilog="Exit status: 0 all references pass and no stub; 1 not so, or the judge refused "
+        "some; 2 no reference was judged, or as usual.",
     )
-    check.add_argument("dataset", help="a run's TOML file, or the name of a data set")
+    check.add_argument(
+        "dataset", help="a data set's name, a run's TOML file, or a file of problems"
+    )
     _add_set(check, "a setting, such as dataset.path=data; can be repeated")
     check.add_argument("--json", action="store_true", help="print all counts and ids as JSON")
     check.set_defaults(call=_check_dataset)
@@ -150,10 +158,24 @@ def _add_tools(verbs: Any) -> None:  # noqa: ANN401
     steps.add_argument("file", help="a program; - reads standard input")
     steps.add_argument("--json", action="store_true", help="print ends and names as JSON")
     steps.set_defaults(call=_steps)
-    judge = verbs.add_parser("judge", help="judge programs by the tests of their problems")
-    judge.add_argument("problems", type=Path, help="problems.jsonl, as the stage `load` writes it")
-    judge.add_argument("programs", type=Path, help="JSON lines with key, problem_id and code")
-    judge.add_argument("--out", type=Path, required=True, help="verdicts.jsonl; resumed if there")
+    judge = verbs.add_parser(
+        "judge",
+        help="judge programs by the tests of their problems",
+        epilog="Exit status: 0 all programs were judged; 1 some were not, or could not be read; "
+        "2 none was, or as usual.",
+    )
+    judge.add_argument(
+        "problems", help="a data set's name, a run's TOML file, or a file of problems"
+    )
+    judge.add_argument(
+        "programs", type=Path,
+        help="rows with problem_id (or task_id, question_id) and code (or solution, completion)",
+    )  # fmt: skip
+    judge.add_argument(
+        "--out", type=Path, required=True,
+        help="verdicts as JSON lines; those that still hold are kept",
+    )  # fmt: skip
+    _add_set(judge, "a setting, such as dataset.path=data; can be repeated")
     judge.add_argument("--suite", choices=("hidden", "public"), default="hidden")
     judge.add_argument("--workers", type=int, default=0, help="default: one per core")
     judge.add_argument("--compat", action="store_true", help="the official rules where they differ")
@@ -285,6 +307,8 @@ def _steps(arguments: argparse.Namespace) -> None:
     from funprm.steps import find_steps, step_texts
 
     code = _read_text(arguments.file)
+    if not code.strip():
+        raise InputError(f"{arguments.file} is empty: expected a program")
     ends, names = find_steps(code)
     if arguments.json:
         _write(msgspec.json.encode({"ends": ends, "names": names}).decode())
@@ -296,7 +320,7 @@ def _steps(arguments: argparse.Namespace) -> None:
 def _read_text(name: str) -> str:
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return data.decode()
+        return data.decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot read {name}: {error.strerror}; give a file's path or -") from (
             error
@@ -305,40 +329,34 @@ def _read_text(name: str) -> str:
         raise InputError(f"{name} is not UTF-8 text: {error}") from error
 
 
-def _judge(arguments: argparse.Namespace) -> None:
+def _judge(arguments: argparse.Namespace) -> int:
     import msgspec
 
+    from funprm.commands.judge import judge
+    from funprm.commands.problems import given
+    from funprm.config import parse_override
     from funprm.console import progress_for
-    from funprm.executors.files import FileJudge
-    from funprm.executors.local.executor import LocalExecutor
 
-    with (
-        LocalExecutor(
-            workers=arguments.workers,
-            compat=arguments.compat,
-            python=arguments.python,
-            require_isolation=arguments.require_isolation,
-        ) as executor,
-        closing(progress_for()) as progress,
-    ):
-        sys.stderr.write(executor.describe() + "\n")
-        judge = FileJudge(
-            executor=executor,
+    options = {name: getattr(arguments, name) for name in _JUDGE_OPTIONS}
+    settings = {f"executor.{name}": value for name, value in options.items() if value}
+    with closing(progress_for()) as progress:
+        judged = judge(
+            given(arguments.problems, {**settings, **dict(map(parse_override, arguments.set))}),
+            arguments.programs,
+            arguments.out,
             suite=arguments.suite,
             warn=lambda line: sys.stderr.write(f"funprm: {' '.join(line.split())}\n"),
             progress=progress,
         )
-        counts = judge.judge(arguments.problems, arguments.programs, arguments.out)
-        shown = ", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing to judge"
-        progress.finish(shown)
-    _write(msgspec.json.encode(counts).decode() if arguments.json else shown)
+    _write(msgspec.json.encode(judged.json()).decode() if arguments.json else judged.text())
+    return judged.exit_code
 
 
 def _export(arguments: argparse.Namespace) -> None:
     import msgspec
 
+    from funprm.commands.export import Wanted, export
     from funprm.console import progress_for
-    from funprm.pipeline.exporting import Wanted, export
     from funprm.pipeline.run import Run
 
     names = ("format", "out", "split", "selector", "model")
@@ -354,10 +372,15 @@ def _export(arguments: argparse.Namespace) -> None:
 def _import(arguments: argparse.Namespace) -> None:
     import msgspec
 
-    from funprm.formats.importing import import_programs
+    from funprm.commands.import_programs import import_programs
+    from funprm.config import parse_override
 
     counts = import_programs(
-        arguments.file, arguments.out, verdicts=arguments.verdicts, problems=arguments.problems
+        arguments.file,
+        arguments.out,
+        verdicts=arguments.verdicts,
+        problems=arguments.problems,
+        settings=dict(map(parse_override, arguments.set)),
     )
     if arguments.json:
         _write(msgspec.json.encode(counts).decode())
@@ -369,22 +392,21 @@ def _import(arguments: argparse.Namespace) -> None:
 def _check_dataset(arguments: argparse.Namespace) -> int:
     import msgspec
 
+    from funprm.commands.check_dataset import check_dataset
     from funprm.config import parse_override
     from funprm.console import progress_for
-    from funprm.pipeline.checking import check_dataset
 
     overrides = dict(map(parse_override, arguments.set))
     with closing(progress_for()) as progress:
         check = check_dataset(arguments.dataset, overrides, progress)
     _write(msgspec.json.encode(check.json()).decode() if arguments.json else check.text())
-    return 0 if check.sound else 1
+    return check.exit_code
 
 
 def _validate(arguments: argparse.Namespace) -> None:
-    from funprm.datasets.jsonl import JsonlDataset
+    from funprm.commands.validate_problems import validate_problems
 
-    count = sum(1 for _ in JsonlDataset(path=arguments.file).load())
-    _write(f"{count} problems, all usable")
+    _write(validate_problems(arguments.file))
 
 
 def _doctor(arguments: argparse.Namespace) -> None:
@@ -424,7 +446,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 done, 2 wrong input or refused environment, 130 interrupted; 1 a check found
-        faults; of `solve` also 1, 3.
+        faults, or programs were not judged; of `solve` also 1, 3.
     """
     arguments = build_parser().parse_args(argv)
     call: Callable[[argparse.Namespace], int | None] = arguments.call

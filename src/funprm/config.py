@@ -140,7 +140,8 @@ class RunConfig:
     output: str
     """The run folder."""
     dataset: ComponentConfig
-    policy: ComponentConfig
+    policy: ComponentConfig | None = None
+    """Writes the programs; needed from the stage `generate` on."""
     title: str = "FunPRM run"
     seed: int = 0
     completer: ComponentConfig | None = None
@@ -151,6 +152,19 @@ class RunConfig:
     models: Mapping[str, TrainConfig] = field(default_factory=dict)
     """Reward models to train, by name; empty: none."""
     select: SelectConfig = field(default_factory=SelectConfig)
+
+    def needed_policy(self) -> ComponentConfig:
+        """The policy, where one is needed.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if self.policy is None:
+            raise ConfigError(
+                "no table [policy]: programs are to be written, and only `load` does without; "
+                'give one, such as name = "replay" with the path of recorded programs'
+            )
+        return self.policy
 
 
 def load_config(

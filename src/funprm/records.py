@@ -245,6 +245,28 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ProgramVerdict:
+    """What a suite of its problem says of a program in a file; a line that `funprm judge` writes.
+
+    The file holds one line per program, all by the same suite and rules.
+    """
+
+    key: str
+    """The program's own, or `<problem_id>#<number>`: its place, from 0, among those of its problem
+    in the file."""
+    problem_id: str
+    suite: Literal["hidden", "public"]
+    digest: str
+    """Of all that determines a verdict: tests, program, and the judge's rules and interpreter. A
+    later call keeps the line only if it would judge the same. Empty where nothing was run."""
+    status: Status
+    total: int = 0
+    """Number of cases of the suite (1 for `check` and `unittest`)."""
+    detail: str = ""
+    results: tuple[CaseResult, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reward:
     """Monte-Carlo evidence for one step of one generation; stored in `rewards.jsonl`.
 

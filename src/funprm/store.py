@@ -46,7 +46,7 @@ def encode_line(record: Any) -> bytes:  # noqa: ANN401  (any record type)
     return b'%b,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body))
 
 
-def _as_written(line: bytes) -> bool:
+def as_written(line: bytes) -> bool:
     """Whether a line is what was written; lines without a checksum (of other tools) are taken."""
     found = _CRC.search(line, max(0, len(line) - 20))
     return found is None or int(found[1], 16) == zlib.crc32(b"}", zlib.crc32(line[: found.start()]))
@@ -95,7 +95,7 @@ def read_lines(path: Path, kind: type[T]) -> Iterator[tuple[bytes, T]]:
                     f"{path}:{number}: not a {kind.__name__} record ({error}); "
                     "delete the line (its work is then done again) or restore the file"
                 ) from error
-            if _as_written(line):
+            if as_written(line):
                 yield line, record
 
 
@@ -308,6 +308,12 @@ class RunFolder:
             self._write_manifest()
             return
         before = {k: v for k, v in self._manifest["settings"].items() if k not in free}
+        tables = {key.partition(".")[0] for key, value in before.items() if value is not None}
+        added = {k: v for k, v in now.items() if k.partition(".")[0] not in tables}
+        if added:  # a part that the stages so far did without
+            before = {k: v for k, v in before.items() if v is not None} | added
+            self._manifest["settings"] = before
+            now = {k: v for k, v in now.items() if v is not None or k in before}
         differing = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
         if differing:
             shown = ", ".join(

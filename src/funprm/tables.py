@@ -4,13 +4,13 @@ The ending of the name decides: `.jsonl`, `.json`, `.parquet`, and `.jsonl.gz` a
 Parquet needs pyarrow, which nothing else here does.
 """
 
+import codecs
 import gzip
 import importlib
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -39,15 +39,28 @@ def read_rows(path: Path, row: type[Row]) -> Iterator[tuple[str, Row]]:
         InputError: the file cannot be opened, or is Parquet and pyarrow is missing.
         RecordError: a row is no JSON, or lacks a field; the message begins with its place.
     """
-    decoder = msgspec.json.Decoder(row)
-    for where, line in _reader(path)(path):
-        try:
-            item = decoder.decode(line)
-        except msgspec.ValidationError as error:
-            raise RecordError(f"{where}: {error}") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RecordError(f"{where}: expected one JSON object ({error})") from error
-        yield where, item
+    for where, line in raw_rows(path):
+        yield where, decoded(line, row, where)
+
+
+def raw_rows(path: Path) -> Iterator[tuple[str, bytes | msgspec.Raw]]:
+    """Rows as they stand in a file, with their places, for readers that go on after a bad one.
+
+    Raises:
+        InputError: the file cannot be opened, or is Parquet and pyarrow is missing.
+        RecordError: the file is damaged, or is no JSON list where its name says so.
+    """
+    yield from _reader(path)(path)
+
+
+def decoded(line: bytes | msgspec.Raw, row: type[Row], where: str) -> Row:
+    """A row of `raw_rows`; errors as in `read_rows`."""
+    try:
+        return msgspec.json.decode(line, type=row)
+    except msgspec.ValidationError as error:
+        raise RecordError(f"{where}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RecordError(f"{where}: expected one JSON object ({error})") from error
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Json]]) -> int:
@@ -115,8 +128,9 @@ def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
     with _opened(path) as file:
         try:
             for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield f"{path}:{number}", line
+                text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                if text.strip():
+                    yield f"{path}:{number}", text
         except (OSError, EOFError, zlib.error) as error:
             raise RecordError(
                 f"{path}:{number + 1}: the file is damaged or cut off ({error}); fetch it again"
@@ -127,7 +141,7 @@ def _list_items(path: Path) -> Iterator[tuple[str, msgspec.Raw]]:
     text = b"".join(line for _, line in _lines(path))
     try:
         items = msgspec.json.decode(text, type=list[msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(f"{path}: expected a JSON list of objects ({error})") from error
     for number, item in enumerate(items, 1):
         yield f"{path}: item {number}", item
@@ -164,8 +178,3 @@ def _opened(path: Path) -> io.BufferedIOBase:
         return gzip.open(path, "rb") if gzipped else path.open("rb")
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r}: {error.strerror}") from error
-
-
-def first_row(path: Path) -> tuple[str, dict[str, Any]] | None:
-    """The first row of a file and its place, or None where it has no rows; errors as above."""
-    return next(islice(read_rows(path, dict[str, Any]), 1), None)

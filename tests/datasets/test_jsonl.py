@@ -51,6 +51,13 @@ def test_a_program_that_reads_standard_input(tmp_path: Path) -> None:
     assert (problem.split, problem.difficulty) == ("test", "hard")
 
 
+def test_a_problem_is_named_as_in_records(tmp_path: Path) -> None:
+    row = stdin(problem_id="next")
+    assert load(tmp_path, row) == load(tmp_path, stdin())
+    del row["id"]
+    assert load(tmp_path, row) == load(tmp_path, stdin())
+
+
 def test_a_function_takes_lists_of_arguments_or_lines_of_json(tmp_path: Path) -> None:
     (problem,) = load(tmp_path, function())
     assert problem.hidden.kind == "functional"
@@ -101,10 +108,13 @@ def test_folders_and_compressed_files_and_blank_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
+        (stdin(id=""), "own.jsonl:1: a problem without `problem_id`"),
+        (stdin(problem_id="x"), "own.jsonl:1: `problem_id` 'x' and `id` 'next' mean the same"),
         ({"id": "x"}, "own.jsonl:1: Object missing required field `statement`"),
         (stdin(statement=5), r"own.jsonl:1: Expected `str`, got `int` - at `\$.statement`"),
         (stdin(statment="x"), "own.jsonl:1: .*`statment`: did you mean 'statement'?"),
         (stdin(tests=[{"inputs": ""}]), r"unknown field `inputs`.*: did you mean 'input'?"),
+        (stdin(tests=[{"input": "", "output": "", "id": 1}]), r"unknown field `id`.*: known are"),
         (stdin(split="tests"), r"own.jsonl:1: Invalid enum value 'tests' - at `\$.split`"),
         (stdin(difficulty="hrad"), r"own.jsonl:1: Invalid enum value 'hrad'"),
         ([1], "own.jsonl:1: Expected `object`, got `array`"),

@@ -86,7 +86,7 @@ def test_parts_of_the_format(row: dict[str, Any], expected: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({}, "here: not an object of LiveCodeBench's runner: .*question_id"),
+        ({}, "here: none of the fields problem_id, task_id, question_id"),
         ({"question_id": "a", "code_list": "b"}, "Expected `array"),
         (
             {"question_id": "a", "code_list": ["b"], "graded_list": [True, True]},

@@ -29,9 +29,10 @@ def write_problems(folder: Path, sizes: list[int]) -> None:
     """
     folder.mkdir()
     rng = random.Random(0)
-    with (folder / "test6.jsonl").open("w") as problems, (folder / "programs.jsonl").open(
-        "w"
-    ) as programs:
+    with (
+        (folder / "test6.jsonl").open("w") as problems,
+        (folder / "programs.jsonl").open("w") as programs,
+    ):
         for number, size in enumerate(sizes):
             lengths = [max(1, size // CASES) + case for case in range(CASES)]
             tests = [
@@ -114,14 +115,15 @@ def check(tmp_path: Path, sizes: list[int]) -> float:
     assert sum(stages["load"]["splits"].values()) == number
     assert stages["generate"]["programs"] == PROGRAMS * number
     hidden = PROGRAMS * number
-    shown = PROGRAMS * stages["load"]["splits"]["test"] * 2  # public tests and probes
+    tests = stages["load"]["splits"]["test"]
+    shown = PROGRAMS * tests * 2 - (tests - 1)  # public tests, probes; one program of all is one
     assert stages["execute"]["programs"] == hidden + shown
     assert stages["execute"]["wrong answer"] == number  # in the last hidden case only
     assert stages["execute"] == counts(tmp_path / "small")["execute"]
     assert stages["reward"]["programs"] == PROGRAMS * number
     assert set(stages["train"]) == {"orm", "prm"}
-    assert stages["score"]["scores"] == 2 * PROGRAMS * stages["load"]["splits"]["test"]
-    assert stages["select"]["problems"] == stages["load"]["splits"]["test"]
+    assert stages["score"]["scores"] == 2 * PROGRAMS * tests
+    assert stages["select"]["problems"] == tests
     return seconds
 
 
@@ -137,4 +139,6 @@ def test_two_gigabytes_of_tests(tmp_path: Path, capsys: pytest.CaptureFixture[st
     seconds = check(tmp_path, sizes)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     with capsys.disabled():
-        print(f"\n{sum(sizes) / 1e9:.2f} GB of tests: {seconds:.0f} s, peak {peak:.0f} MiB")
+        sys.stdout.write(
+            f"\n{sum(sizes) / 1e9:.2f} GB of tests: {seconds:.0f} s, peak {peak:.0f} MiB\n"
+        )

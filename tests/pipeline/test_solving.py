@@ -177,6 +177,7 @@ def test_answers_survive_an_interruption(
             yield sample
 
     monkeypatch.setattr(ReplayPolicy, "sample", interrupted)
+    monkeypatch.setattr(ReplayPolicy, "unanswered_is_final", False)  # as if answers were paid
     kept = ["--output", tmp_path / "kept"]
     assert solve([WRONG, RIGHT], *FUNCTION, *kept) == 130
     assert "run the same command again to go on" in capsys.readouterr().err

@@ -3,7 +3,7 @@
 import gzip
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +41,18 @@ def test_serves_by_order(tmp_path: Path, name: str, fields: tuple[str, str]) -> 
     policy: Policy = ReplayPolicy(path=path)
     found = list(policy.sample([request("a", 2), request("b", 0), request("a", 0)]))
     assert codes(found) == {"a 2": "a2", "b 0": "b0", "a 0": "a0"}
+
+
+def test_completions_follow_the_problems_code(tmp_path: Path) -> None:
+    rows: list[object] = [{"task_id": "a", "completion": "1"}, {"task_id": "a", "solution": "2"}]
+    path = write(tmp_path / "x.jsonl", rows)
+    wanted = [request("a", 0), request("a", 1)]
+    wanted = [replace(r, problem=replace(r.problem, starter_code="x = ")) for r in wanted]
+    found = list(ReplayPolicy(path=path).sample(wanted))
+    assert codes(found) == {"a 0": "x = 1", "a 1": "2"}
+    path = write(tmp_path / "x.jsonl", rows[:1])  # a field that is named holds the program
+    found = list(ReplayPolicy(path=path, code_field="completion").sample(wanted))
+    assert codes(found) == {"a 0": "1"}
 
 
 def test_own_field_names_and_recorded_numbers(tmp_path: Path) -> None:

@@ -22,8 +22,10 @@ class _Test(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
-    id: str
     statement: str
+    problem_id: str = ""
+    id: str = ""
+    """The same, as this package's files called it first."""
     tests: list[_Test] = []
     check: str = ""
     unittest: str = ""
@@ -92,12 +94,14 @@ def read_problem(text: bytes, where: str) -> Problem:
         where: what it is, for error messages, which are as in `JsonlDataset.load`.
     """
     row = _row(msgspec.Raw(text), where)
-    content = _content(row, f"{where}: problem {row.id!r}")
+    content = _content(row, f"{where}: problem {row.problem_id!r}")
     return problem_of(_facts(row), row.split or "test", content)
 
 
 def _facts(row: _Row) -> Facts:
-    return Facts(problem_id=row.id, platform=row.platform, difficulty=row.difficulty, day=row.date)
+    return Facts(
+        problem_id=row.problem_id, platform=row.platform, difficulty=row.difficulty, day=row.date
+    )
 
 
 def _content(row: _Row, where: str) -> Content:
@@ -120,13 +124,21 @@ def _content(row: _Row, where: str) -> Content:
 
 def _row(raw: msgspec.Raw, where: str) -> _Row:
     try:
-        return _DECODER.decode(raw)
+        row = _DECODER.decode(raw)
     except msgspec.ValidationError as error:
         unknown = re.search(r"unknown field `(.*?)`", str(error))
-        hint = f": {nearest(unknown[1], _FIELDS)}" if unknown else ""
+        hint = f": {nearest(unknown[1], _FIELDS - {unknown[1]})}" if unknown else ""
         raise RecordError(f"{where}: {error}{hint}") from error
     except UnicodeDecodeError as error:
         raise RecordError(f"{where}: text that is not UTF-8 ({error})") from error
+    if not (row.problem_id or row.id):
+        raise RecordError(f"{where}: a problem without `problem_id`: expected a text of its own")
+    if row.problem_id and row.id and row.problem_id != row.id:
+        raise RecordError(
+            f"{where}: `problem_id` {row.problem_id!r} and `id` {row.id!r} mean the same and "
+            "differ: leave out `id`"
+        )
+    return msgspec.structs.replace(row, problem_id=row.problem_id or row.id)
 
 
 def _kind(row: _Row, where: str) -> SuiteKind:

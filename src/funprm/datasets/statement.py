@@ -35,6 +35,8 @@ def read_tests(text: bytes, where: str) -> dict[str, Json]:
         raise RecordError(
             f"{where}: {_shown(found)} is no test: expected a list of objects with input and output"
         )
+    if not found:
+        raise RecordError(f"{where}: no test in it: expected one at least, or no file of tests")
     return {"tests": found}
 
 
@@ -77,7 +79,8 @@ def problem_of(statement: str, fields: Mapping[str, Json], where: str) -> Proble
     """
     if not statement.strip():
         raise InputError("the statement is empty: expected the text of a problem")
-    fields = {"id": "problem", **fields, "statement": statement, "split": "test"}
+    named = {} if fields.get("id") or fields.get("problem_id") else {"problem_id": "problem"}
+    fields = {**fields, **named, "statement": statement, "split": "test"}
     if not any(fields.get(name) for name in ("tests", "check", "unittest")):
         return _without_tests(fields, where)
     problem = read_problem(msgspec.json.encode(fields), where)

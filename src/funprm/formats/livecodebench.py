@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from funprm.errors import RecordError
-from funprm.formats.programs import Graded, Program
+from funprm.formats.programs import Graded, Program, problem_id_of
 from funprm.prompts import extract_code
 from funprm.records import Json, Problem, Status
 
@@ -74,7 +74,6 @@ def _metadata(status: Status) -> str:
 
 
 class _Row(msgspec.Struct):
-    question_id: str | int
     code_list: list[str] | None = None
     output_list: list[str] | None = None
     graded_list: list[bool] | None = None
@@ -89,6 +88,7 @@ def programs_of(row: dict[str, Json], where: str) -> Iterator[Program]:
     Raises:
         RecordError: the object is none of this format, or its lists differ in length.
     """
+    problem_id = problem_id_of(row, where)
     try:
         found = msgspec.convert(row, _Row)
     except msgspec.ValidationError as error:
@@ -98,7 +98,7 @@ def programs_of(row: dict[str, Json], where: str) -> Iterator[Program]:
     _check_lengths(found, len(codes), where)
     for index, code in enumerate(codes):
         yield Program(
-            problem_id=str(found.question_id),
+            problem_id=problem_id,
             code=code,
             text=texts[index] if texts and texts[index] != code else "",
             status=_status(found, index),

@@ -1,7 +1,7 @@
-"""Samples of BigCodeBench and EvalPlus: JSON lines of `task_id` and `solution`.
+"""Samples, one program per row: those of BigCodeBench and EvalPlus, and plain ones.
 
-`solution` is a complete program. Files for HumanEval may have `completion` instead, which follows
-the prompt's code.
+`solution` (or `code`) is a complete program. Files for HumanEval may have `completion` instead,
+which follows the prompt's code.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from funprm.errors import RecordError
-from funprm.formats.programs import Graded, Program
+from funprm.formats.programs import Graded, Program, problem_id_of
 from funprm.records import Json, Problem, Status
 
 
@@ -20,7 +20,8 @@ def samples(problem: Problem, programs: Sequence[Graded]) -> Iterator[dict[str, 
 
 
 class _Row(msgspec.Struct):
-    task_id: str | int
+    key: str = ""
+    code: str | None = None
     solution: str | None = None
     completion: str | None = None
     passed: bool | None = None
@@ -30,19 +31,24 @@ def programs_of(row: dict[str, Json], where: str) -> Iterator[Program]:
     """The program of a row; `passed` is its verdict, where the row has one.
 
     Raises:
-        RecordError: the row has neither `solution` nor `completion`.
+        RecordError: the row has none of `code`, `solution` and `completion`, or two programs.
     """
+    problem_id = problem_id_of(row, where)
     try:
         found = msgspec.convert(row, _Row)
     except msgspec.ValidationError as error:
         raise RecordError(f"{where}: not a sample of a program: {error}") from error
-    code = found.completion if found.solution is None else found.solution
+    whole = {code for code in (found.code, found.solution) if code is not None}
+    if len(whole) > 1:
+        raise RecordError(f"{where}: `code` and `solution` differ: expected one program")
+    code = next(iter(whole), found.completion)
     if code is None:
-        raise RecordError(f"{where}: a sample without `solution` and without `completion`")
+        raise RecordError(f"{where}: a sample without `code`, `solution` and `completion`")
     status = Status.PASSED if found.passed else Status.WRONG_ANSWER
     yield Program(
-        problem_id=str(found.task_id),
+        problem_id=problem_id,
         code=code,
+        key=found.key,
         status=None if found.passed is None else status,
-        needs_prompt=found.solution is None,
+        needs_prompt=not whole,
     )

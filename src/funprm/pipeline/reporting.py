@@ -153,8 +153,8 @@ def _highlight(config: RunConfig, chosen: Sequence[Selector]) -> str:
 def _settings(config: RunConfig) -> dict[str, str]:
     shown = {
         "data set": config.dataset,
-        "policy": config.policy,
-        "completer": config.completer or config.policy,
+        "policy": config.needed_policy(),
+        "completer": config.completer or config.needed_policy(),
         "executor": config.executor,
     }
     parts = {

@@ -33,16 +33,16 @@ _PARTS: dict[str, registry.Group] = {
     "completer": "policies",
     "executor": "executors",
 }
-_FREE_IN_TRAINING = ("device", "tensorboard", "checkpointing")
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """What determines a run's results, for its manifest.
 
-    Selection and titles are left out: those stages are cheap and follow their settings.
+    Selection, titles and models are left out: their stages follow their settings, and trainings by
+    earlier ones are kept.
     """
     tree = asdict(config)
-    for part in ("output", "title", "select"):
+    for part in ("output", "title", "select", "models"):
         del tree[part]
     return {"funprm": __version__, **tree}
 
@@ -52,7 +52,7 @@ def free_settings(config: RunConfig, *, with_dataset: bool = True) -> set[str]:
 
     Each part says it of its own options (`interfaces.transport_of`).
     """
-    free = {f"models.{name}.{key}" for name in config.models for key in _FREE_IN_TRAINING}
+    free: set[str] = set()
     for name, group in _PARTS.items():
         part: ComponentConfig | None = getattr(config, name)
         if part is not None and (with_dataset or name != "dataset"):
@@ -141,7 +141,7 @@ class Run:
     @cached_property
     def policy(self) -> Policy:
         """Writes the programs."""
-        policy: Policy = self._build("policies", self.config.policy)
+        policy: Policy = self._build("policies", self.config.needed_policy())
         return policy
 
     @cached_property

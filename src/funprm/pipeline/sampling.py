@@ -105,7 +105,7 @@ def _generate(run: Run) -> None:
     """Sample the programs that are not stored into `generations.jsonl`."""
     requests = _program_requests(run)
     indices = {r.key: r for r in requests}
-    label = str(run.policy.identity().get("model", run.config.policy.name))
+    label = str(run.policy.identity().get("model", run.config.needed_policy().name))
 
     def record(sample: Sample) -> Generation:
         request = indices[sample.key]
@@ -139,6 +139,7 @@ def _generated(run: Run) -> Outcome:
         + unused(run, "generations"),
         facts=dict(
             programs=len(programs),
+            problems_without_programs=len(without),
             unanswered=wanted - len(programs),
             completion_tokens=tokens,
             prompt_tokens=sum(g.prompt_tokens for g in programs),
@@ -341,10 +342,13 @@ def _sample(
     with run.file("generations" if kind is Generation else "rollouts", kind) as file:
         stored = {item.key for item in file}
         run.progress.start(stage, len(requests), sum(r.key in stored for r in requests))
-        while chunk := list(islice(remaining, policy.batch)):
+        # What is recorded is looked up at once: then a policy sees whether it has anything at all.
+        size = len(requests) if policy.unanswered_is_final else policy.batch
+        whole = policy.whole_batches or policy.unanswered_is_final
+        while chunk := list(islice(remaining, size)):
             missing = [request for request in chunk if request.key not in stored]
             if missing:
-                asked = chunk if policy.whole_batches else missing
+                asked = chunk if whole else missing
                 _store_answers(run, policy, asked, stored, record, file)
     unanswered = sum(request.key not in stored for request in requests)
     if unanswered and not policy.unanswered_is_final:

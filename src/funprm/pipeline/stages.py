@@ -34,6 +34,7 @@ STAGES: dict[str, Stage] = {
 def run_all(config: RunConfig, progress: Progress) -> Summary:
     """Run all stages that are not complete; errors of any stage are `FunprmError`s."""
     check_selection(config)
+    config.needed_policy()
     with Run(config, progress) as run:
         for work in STAGES.values():
             work(run)

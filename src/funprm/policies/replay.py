@@ -17,7 +17,9 @@ from funprm.interfaces import Request, Sample
 from funprm.records import Generation, Json, shared_fields
 
 _PROBLEM_FIELDS = ("problem_id", "task_id", "question_id")
-_CODE_FIELDS = ("code", "solution", "completion")
+_CODE_FIELDS = ("code", "solution")
+_COMPLETION = "completion"
+"""Field of what follows the problem's code, in rows without a complete program."""
 _GENERATION = {"key", "problem_id", "index", "code"}
 """The required fields of `records.Generation`."""
 
@@ -45,7 +47,8 @@ class ReplayPolicy:
     problem_field: str = ""
     """Field of the problem's id; empty: `problem_id`, `task_id` or `question_id`."""
     code_field: str = ""
-    """Field of the program; empty: `code`, `solution` or `completion`."""
+    """Field of the program; empty: `code` or `solution`; where a row has neither, its `completion`
+    is put after the problem's code."""
     index_field: str = "index"
     """Field of the sample's number, in files that have one."""
     nested_field: str = ""
@@ -92,7 +95,9 @@ class ReplayPolicy:
             if program.problem_id in wanted:
                 known.add(program.problem_id)
                 for request in wanted[program.problem_id].get(program.index, ()):
-                    yield replace(program.sample, key=request.key)
+                    sample = program.sample
+                    given = request.problem.starter_code if program.follows else ""
+                    yield replace(sample, key=request.key, code=given + sample.code)
         if wanted and not known:
             raise PolicyError(self._nothing(next(iter(wanted)), example))
 
@@ -119,14 +124,15 @@ class ReplayPolicy:
                         f"{place}: {self.index_field!r} is {index!r}, expected a whole number"
                     )
                 count[problem_id] += 1
+                follows = not self.code_field and not any(n in entry for n in _CODE_FIELDS)
                 sample = self._recorded(entry, place)
-                yield _Program(problem_id=problem_id, index=index, sample=sample)
+                yield _Program(problem_id=problem_id, index=index, sample=sample, follows=follows)
 
     def _recorded(self, entry: dict[str, Json], place: str) -> Sample:
         """The sample of a row, with all that was measured if it is a `Generation`."""
         if entry.keys() >= _GENERATION:
             return _from_generation(entry, place)
-        code = _first(entry, self.code_field, _CODE_FIELDS, place)
+        code = _first(entry, self.code_field, (*_CODE_FIELDS, _COMPLETION), place)
         if not isinstance(code, str):
             raise RecordError(f"{place}: the program is a {type(code).__name__}, expected text")
         return Sample(key="", code=code, finish="stop" if code.strip() else "empty")
@@ -151,7 +157,7 @@ class ReplayPolicy:
             try:
                 if line.strip():
                     yield number, msgspec.json.decode(line, type=dict[str, Any])
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise RecordError(
                     f"{self.path}, line {number}: no JSON object ({error}); mend or remove it"
                 ) from error
@@ -170,6 +176,8 @@ class _Program:
     index: int
     sample: Sample
     """The answer, without a key."""
+    follows: bool
+    """Whether it is only what follows the problem's code."""
 
 
 def _lines(path: str) -> Iterator[tuple[int, bytes]]:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from funprm.errors import DataError, InputError, RecordError
-from funprm.formats.importing import import_programs
+from funprm.commands.import_programs import import_programs
+from funprm.errors import ConfigError, DataError, InputError, RecordError
 from funprm.interfaces import Request
 from funprm.policies.replay import ReplayPolicy
 from funprm.records import Generation, Problem, Status, Suite, Verdict
@@ -80,23 +80,23 @@ def test_completions_need_their_prompts(tmp_path: Path) -> None:
     source, out, problems = (tmp_path / n for n in ("s.jsonl", "out.jsonl", "problems.jsonl"))
     with pytest.raises(DataError, match="give the problems by --problems"):
         import_programs(source, out)
-    with pytest.raises(DataError, match="no file .*problems.jsonl"):
-        import_programs(source, out, problems=problems)
+    with pytest.raises(InputError, match="no file .*problems.jsonl"):
+        import_programs(source, out, problems=str(problems))
     problems.write_bytes(encode_line(problem("HumanEval/1")))
     with pytest.raises(DataError, match="'HumanEval/0', which is none of the 1 problems"):
-        import_programs(source, out, problems=problems)
+        import_programs(source, out, problems=str(problems))
     assert not out.exists()
     problems.write_bytes(encode_line(problem("HumanEval/0", "def f():\n")))
-    import_programs(source, out, problems=problems)
+    import_programs(source, out, problems=str(problems))
     assert generations(out)[0].code == "def f():\n    pass\n"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no rows"),
-        ('{"id": 1}\n', r"s.jsonl:1: neither question_id .* among the fields id"),
-        ('{"task_id": "a"}\n', "s.jsonl:1: a sample without `solution` and without"),
+        ("", "no programs"),
+        ('{"id": 1}\n', r"s.jsonl:1: none of the fields .* the row has id"),
+        ('{"task_id": "a"}\n', "s.jsonl:1: a sample without `code`, `solution` and"),
         ('{"task_id": "a", "solution": 1}\n', "s.jsonl:1: not a sample of a program: Expected"),
         ("[1]\n", "s.jsonl:1: Expected `object`"),
         ("{\n", "s.jsonl:1: expected one JSON object"),
@@ -116,6 +116,27 @@ def test_verdicts_that_are_not_there_are_not_made_up(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["s.jsonl"]
     with pytest.raises(InputError, match="cannot read"):
         import_programs(tmp_path / "absent.jsonl", tmp_path / "o.jsonl")
+
+
+def test_no_program_is_dropped_without_a_word(tmp_path: Path) -> None:
+    source, out = tmp_path / "s.jsonl", tmp_path / "o.jsonl"
+    write_rows(source, [{"question_id": "a", "code": "x"}, {"problem_id": "a", "code": "y"}])
+    assert import_programs(source, out) == {"no verdict": 2}
+    write_rows(source, [{"question_id": "a"}])
+    with pytest.raises(RecordError, match="s.jsonl:1: a sample without"):
+        import_programs(source, out)
+
+
+def test_no_file_is_overwritten_while_it_is_read(tmp_path: Path) -> None:
+    source = tmp_path / "s.jsonl"
+    write_rows(source, [{"task_id": "a", "solution": "x", "passed": True}])
+    before = source.read_bytes()
+    for out, verdicts in ((source, None), (tmp_path / "o", source), (tmp_path / "o",) * 2):
+        with pytest.raises(ConfigError, match="different files"):
+            import_programs(source, out, verdicts=verdicts)
+    assert source.read_bytes() == before
+    with pytest.raises(ConfigError, match="is a folder"):
+        import_programs(source, tmp_path)
 
 
 def test_equal_files_give_equal_keys(tmp_path: Path) -> None:

@@ -5,27 +5,27 @@ and, if asked for, the other tool's verdicts.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
-from funprm.errors import DataError, RecordError
-from funprm.formats import livecodebench, samples
+from funprm.commands.problems import checked, given, read_problems
+from funprm.errors import ConfigError, DataError, RecordError
 from funprm.formats.programs import Program
-from funprm.records import Generation, Json, Problem, Status, Verdict, key_of
-from funprm.store import atomic_file, encode_line, read_records
-from funprm.tables import first_row, read_rows
-
-_READERS: dict[str, Callable[[dict[str, Json], str], Iterator[Program]]] = {
-    "question_id": livecodebench.programs_of,
-    "task_id": samples.programs_of,
-}
-"""Which reader understands a row, by a field that it has."""
+from funprm.formats.reading import programs_in
+from funprm.records import Generation, Status, Verdict, key_of
+from funprm.store import atomic_file, encode_line
+from funprm.tables import raw_rows
 
 
 def import_programs(
-    source: Path, out: Path, *, verdicts: Path | None = None, problems: Path | None = None
+    source: Path,
+    out: Path,
+    *,
+    verdicts: Path | None = None,
+    problems: str = "",
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, int]:
     """Read programs of LiveCodeBench's runner, BigCodeBench or EvalPlus.
 
@@ -33,18 +33,27 @@ def import_programs(
         source: JSON, JSON lines or Parquet; the format is told by its fields.
         out: generations, as JSON lines; replaced if it exists.
         verdicts: the other tool's verdicts, with the generations' keys; None: not wanted.
-        problems: `problems.jsonl`, for files that hold only what follows a prompt.
+        problems: data set's name or file of problems, for files that hold only what follows a
+            prompt; empty: none.
+        settings: of the data set, by dotted key.
 
     Returns:
         Number of programs by the other tool's verdict (`no verdict` where it gives none).
 
     Raises:
         InputError: no such file.
+        ConfigError: two of the files are one, or an output is a folder.
         RecordError: a row cannot be read, or the file has no rows.
         DataError: the file needs `problems`; verdicts are wanted and it has none.
         StoreError: a file cannot be written.
     """
-    starters = _starters(problems)
+    places = [path.resolve() for path in (source, out, verdicts) if path is not None]
+    if len(set(places)) < len(places):
+        raise ConfigError(f"{source}: input, --out and --verdicts must be different files")
+    for path in (out, verdicts):
+        if path is not None and path.is_dir():
+            raise ConfigError(f"{path} is a folder: expected the name of a file to write")
+    starters = _starters(problems, settings or {}) if problems else None
     counts: Counter[str] = Counter()
     with atomic_file(out) as file, _optional(verdicts) as judged:
         for generation, status in _generations(_programs(source), starters, source.name):
@@ -68,19 +77,15 @@ def _programs(source: Path) -> Iterator[Program]:
     """All programs of a file.
 
     Raises:
-        RecordError: it is empty, or of another format.
+        RecordError: there are none, or a row is of another format.
     """
-    first = first_row(source)
-    if first is None:
-        raise RecordError(f"{source}: no rows; expected programs of another tool")
-    reader = next((read for name, read in _READERS.items() if name in first[1]), None)
-    if reader is None:
-        raise RecordError(
-            f"{first[0]}: neither question_id (LiveCodeBench) nor task_id (BigCodeBench, EvalPlus) "
-            f"among the fields {', '.join(first[1])[:200]}"
-        )
-    for where, row in read_rows(source, dict[str, Any]):
-        yield from reader(row, where)
+    none = True
+    for where, row in raw_rows(source):
+        for program in programs_in(row, where):
+            none = False
+            yield program
+    if none:
+        raise RecordError(f"{source}: no programs; expected those of another tool")
 
 
 def _generations(
@@ -105,19 +110,16 @@ def _generations(
         yield generation, program.status
 
 
-def _starters(problems: Path | None) -> dict[str, str] | None:
-    if problems is None:
-        return None
-    if not problems.is_file():
-        raise DataError(f"no file {problems}; expected problems.jsonl, as `funprm load` writes it")
-    return {p.problem_id: p.starter_code for p in read_records(problems, Problem)}
+def _starters(problems: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    found = checked(read_problems(given(problems, settings)))
+    return {problem.problem_id: problem.starter_code for problem in found}
 
 
 def _starter(program: Program, starters: Mapping[str, str] | None) -> str:
     if starters is None:
         raise DataError(
             f"problem {program.problem_id!r}: the file has only `completion`, what follows the "
-            "prompt's code: give the problems by --problems problems.jsonl"
+            "prompt's code: give the problems by --problems (a data set's name, or a file)"
         )
     if program.problem_id not in starters:
         raise DataError(

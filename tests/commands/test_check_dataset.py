@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from funprm.cli import main
+from funprm.commands import check_dataset as module
+from funprm.commands.check_dataset import Check, check_problems, stub
 from funprm.executors.local.executor import LocalExecutor
-from funprm.pipeline import checking
-from funprm.pipeline.checking import Check, check_problems, stub
 from funprm.records import Case, Problem, Suite
 from tests.shared_data import shared
 
@@ -28,7 +28,7 @@ def write(path: Path, *rows: dict[str, Any]) -> str:
 
 
 def test_the_examples_in_the_docstrings_run() -> None:
-    assert doctest.testmod(checking).failed == 0
+    assert doctest.testmod(module).failed == 0
 
 
 def test_a_sound_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +66,7 @@ def test_faults_are_named_and_the_status_is_1(
         row("not json", tests=[{"input": "[", "output": 1}]),
     ]
     setting = write(tmp_path / "own.jsonl", *rows)
-    config.write_text('output = "x"\n[dataset]\nname = "jsonl"\n[policy]\nname = "replay"\n')
+    config.write_text('output = "x"\n[dataset]\nname = "jsonl"\n')
     arguments = ["check-dataset", str(config), "--set", setting, "--set", "executor.workers=1"]
     assert main([*arguments, "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
@@ -84,14 +84,39 @@ def test_faults_are_named_and_the_status_is_1(
 
 def test_many_faults_are_counted() -> None:
     faulty = Check(problems=30, failed={str(i): "why" for i in range(30)})
-    assert faulty.text().splitlines()[-1] == "... and 10 more"
-    assert not faulty.sound
-    assert Check(not_judged={"a": "no library"}).sound  # a fault of this machine
+    assert faulty.text().splitlines()[-1] == "... and 10 more; --json lists all"
+    assert faulty.exit_code == 1
+    weak = Check(problems=30, passed=30, stubs_passed=tuple(map(str, range(30))))
+    assert weak.text().splitlines()[-1] == "... and 10 more; --json lists all"
+    assert Check(passed=1, not_judged={"a": "no JSON"}).exit_code == 1
+
+
+def test_nothing_checked_does_not_look_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = write(tmp_path / "own.jsonl", row("a", None), row("b", None)).partition("=")[2]
+    arguments = ["check-dataset", bare, "--set", "executor.workers=1"]
+    assert main(arguments) == 2
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "nothing was checked but stubs: no problem has a reference"
+    )
+    malformed = [{"input": "[", "output": 1}]
+    write(tmp_path / "own.jsonl", row("a", None, tests=malformed), row("b"))
+    assert main([*arguments, "--json"]) == 1
+    assert list(json.loads(capsys.readouterr().out)["not_judged"]) == ["a"]  # by its stub
+    write(tmp_path / "own.jsonl", row("a", tests=malformed))
+    assert main(arguments) == 2
+    assert "the judge refused every reference" in capsys.readouterr().out
+    write(tmp_path / "own.jsonl", row("a"), row("a"))
+    assert main(arguments) == 2
+    assert "two problems have the id 'a'" in capsys.readouterr().err
 
 
 def test_what_cannot_be_checked_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, message in (
-        (["jsonI"], "no configuration file at jsonI"),
+        (["jsonI"], "no file jsonI, and no data set of that name: did you mean 'jsonl'?"),
+        (["absent.toml"], "no configuration file at absent.toml"),
+        (["."], ". is a folder: expected a file of problems"),
         (["jsonl"], "data set 'jsonl' needs the setting 'path'"),
         (["mini", "--set", "dataset.tests=1"], "data set 'mini' has no setting 'tests'"),
     ):

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from funprm.cli import main
+from funprm.commands.export import Wanted, export
+from funprm.commands.import_programs import import_programs
 from funprm.config import parse_config
 from funprm.errors import ConfigError, DataError, FunprmError, StoreError
-from funprm.formats.importing import import_programs
-from funprm.pipeline.exporting import Wanted, export
 from funprm.pipeline.run import Run
 from funprm.pipeline.stages import run_all, run_stage
 from funprm.records import Generation, Status, Verdict

@@ -7,11 +7,10 @@ does nothing must fail them. Both run in isolation like any other program.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from funprm import registry
-from funprm.config import ComponentConfig, load_config
+from funprm.commands.problems import checked, given, read_problems
 from funprm.interfaces import Executor, Job, Progress
 from funprm.records import Json, Problem, Status, Suite, Verdict
 
@@ -30,14 +29,18 @@ class Check:
     failed: dict[str, str] = field(default_factory=dict)
     """References that do not, by problem: suite, status and detail."""
     not_judged: dict[str, str] = field(default_factory=dict)
-    """References of which the judge can say nothing (values that are no JSON, ...)."""
+    """Problems of whose reference, or stub, the judge can say nothing (values that are no JSON)."""
     stubs_passed: tuple[str, ...] = ()
     """Problems whose hidden tests a program passes that does nothing."""
 
     @property
-    def sound(self) -> bool:
-        """Whether no reference failed and no stub passed."""
-        return not self.failed and not self.stubs_passed
+    def exit_code(self) -> int:
+        """0 every reference passes and no stub; 1 not so; 2 no reference could be judged."""
+        if self.failed or self.stubs_passed:
+            return 1
+        if not self.passed:
+            return 2
+        return 1 if self.not_judged else 0
 
     def json(self) -> dict[str, Json]:
         """All of it."""
@@ -59,11 +62,12 @@ class Check:
             f"stubs: {len(self.stubs_passed)} pass (expected none)",
         ]
         for title, found in (("fails", self.failed), ("not judged", self.not_judged)):
-            lines += [f"{title}: {name}: {why}" for name, why in list(found.items())[:_SHOWN]]
-            if len(found) > _SHOWN:
-                lines.append(f"... and {len(found) - _SHOWN} more")
-        if self.stubs_passed:
-            lines.append(f"stub passes: {', '.join(self.stubs_passed[:_SHOWN])}")
+            lines += _first([f"{title}: {name}: {why}" for name, why in found.items()])
+        lines += _first([f"stub passes: {name}" for name in self.stubs_passed])
+        if not self.passed and not self.failed:
+            none = self.without_reference == self.problems
+            why = "no problem has a reference" if none else "the judge refused every reference"
+            lines.append(f"nothing was checked but stubs: {why}")
         return "\n".join(lines)
 
 
@@ -71,29 +75,27 @@ def check_dataset(name: str, overrides: Mapping[str, Any], progress: Progress) -
     """Check a data set with the executor of a configuration.
 
     Args:
-        name: a run's TOML file, or the name of a registered data set.
+        name: the name of a registered data set, a run's TOML file, or a file of problems.
         overrides: settings by dotted key (`dataset.path`, `executor.workers`).
         progress: where it is shown how far this is.
 
     Raises:
-        InputError: no such file or data set, or it cannot be loaded.
+        InputError: no such file or data set, or it cannot be loaded; two ids are equal.
         ExecutorError: this machine cannot judge.
     """
-    dataset, judge = _parts(name, overrides)
-    problems = registry.build("datasets", dataset.name, dataset.options).load()
-    with closing(registry.build("executors", judge.name, judge.options)) as executor:
+    source = given(name, overrides)
+    problems = checked(read_problems(source))
+    part = source.executor
+    with closing(registry.build("executors", part.name, part.options)) as executor:
         progress.start("check", 0)
         check = check_problems(problems, executor, progress.advance)
         progress.finish(f"{check.problems} problems")
         return check
 
 
-def _parts(name: str, overrides: Mapping[str, Any]) -> tuple[ComponentConfig, ComponentConfig]:
-    """Data set and executor."""
-    file = None if name in registry.names("datasets") else Path(name)
-    bare = {"output": "", "policy": {"name": ""}, "dataset": {"name": name}}
-    config = load_config(file, overrides, bare if file is None else None)
-    return config.dataset, config.executor
+def _first(lines: list[str]) -> list[str]:
+    more = len(lines) - _SHOWN
+    return lines if more <= 0 else [*lines[:_SHOWN], f"... and {more} more; --json lists all"]
 
 
 def check_problems(
@@ -109,6 +111,7 @@ def check_problems(
     counts: dict[str, Any] = {"problems": 0, "without_reference": 0}
     judged: dict[str, list[tuple[str, Verdict]]] = {}
     stubs: list[str] = []
+    untested: dict[str, str] = {}
 
     def jobs() -> Iterator[Job]:
         for problem in problems:
@@ -122,13 +125,15 @@ def check_problems(
             judged.setdefault(problem_id, []).append((what, verdict))
         elif verdict.status is Status.PASSED:
             stubs.append(problem_id)
+        elif verdict.status is Status.NOT_JUDGED:
+            untested[problem_id] = _reason("hidden", verdict)
         advance(1)
     failed = _reasons(judged, passed=False)
     unknown = _reasons(judged, passed=None)
-    not_judged = {name: why for name, why in unknown.items() if name not in failed}
+    not_judged = {n: why for n, why in {**untested, **unknown}.items() if n not in failed}
     return Check(
         **counts,
-        passed=len(judged) - len(failed) - len(not_judged),
+        passed=sum(name not in failed and name not in not_judged for name in judged),
         failed=failed,
         not_judged=not_judged,
         stubs_passed=tuple(stubs),

@@ -1,0 +1,26 @@
+"""Rows of programs, whichever tool wrote them: the form is told by a row's fields."""
+
+from typing import Any
+
+import msgspec
+
+from funprm.formats import livecodebench, samples
+from funprm.formats.programs import Program
+from funprm.tables import decoded
+
+
+def programs_in(row: bytes | msgspec.Raw, where: str) -> list[Program]:
+    """The programs of a row of `tables.raw_rows`, with the other tool's verdicts if it has them.
+
+    A row with `code_list` or `output_list` is one of LiveCodeBench's runner; any other holds one
+    program.
+
+    >>> programs_in(b'{"task_id": "HumanEval/0", "solution": "x = 1"}', "here")[0].problem_id
+    'HumanEval/0'
+
+    Raises:
+        RecordError: the row is no JSON object, or holds no programs; begins with `where`.
+    """
+    fields = decoded(row, dict[str, Any], where)
+    of_runner = "code_list" in fields or "output_list" in fields
+    return list((livecodebench if of_runner else samples).programs_of(fields, where))
