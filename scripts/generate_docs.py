@@ -121,7 +121,10 @@ def main() -> int:
     made = {
         "docs/cli.md": command_line(),
         "docs/records.md": fields_of(
-            records, "Records", "Every file of a run folder is JSON lines of one of these records."
+            records,
+            "Records",
+            "Every file of a run folder is JSON lines of one of these records; each line ends with "
+            "its CRC-32, `crc` ([run folders](runs.md)).",
         ),
         "docs/configuration.md": fields_of(
             config,
