@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from funprm.errors import ExecutorError
+from funprm.executors.grading.suites import PreparedSuite
 from funprm.executors.inside import cleanup
-from funprm.executors.local import scratch, worker
+from funprm.executors.local import dispatch, scratch, worker
 from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Status
@@ -245,3 +246,13 @@ def test_folders_of_killed_hosts_are_removed(
     living.remove()
     living.remove()
     assert not Path(living.path).exists()
+
+
+def test_a_settled_program_is_stopped_wherever_its_failure_stands() -> None:
+    results = [["output", "1", 0, 0], ["output", "no", 0, 0], ["output", "3", 0, 0]]
+    suite = functional(*((str(i), str(i + 1)) for i in range(9)))
+    for count in (2, 3):
+        job = Job(key="a", code="", suite=suite)
+        pending = dispatch._Pending(0, job, PreparedSuite(suite, 0, compat=False), 0)
+        assert pending.take(0, 1.0, results[:count]) is True
+        assert [r.status for r in pending.results] == [Status.PASSED, Status.WRONG_ANSWER]

@@ -58,7 +58,7 @@ class _Pending:
         """Note reports about cases from `first` on; True if the worker may stop."""
         for index, (outcome, text, cpu, wall) in enumerate(reports, first):
             if self.settled or index != len(self.results):
-                return False
+                break
             usage = (cpu / 1e6, wall / 1e6, memory)
             self._judge(index, outcome, self.suite.result(index, outcome, text, usage))
         return self.settled
