@@ -73,6 +73,8 @@ def run(enter: Callable[[], Task]) -> None:
     gc.freeze()  # what the zygote knows is out of reach for the garbage collector's lists
     try:
         task = enter()
+        if task.kind != "check":  # its tests come to stand beside the program first
+            task.confine()
     except BaseException:  # noqa: BLE001  (no program has run: its empty output is no answer)
         os._exit(_NOT_READY)
     try:
@@ -376,6 +378,8 @@ def _nested_tuple(value: Any, top: bool = True) -> bool:
 
 def _run_tests(task: Task) -> None:
     alone = task.kind == "check"
+    if alone:
+        task.confine()
     sys.setrecursionlimit(_RECURSION if alone else _RECURSION_OF_TESTS)
     secret = [protocol.record(b"p", task.secret.encode())]
     task.secret = ""

@@ -13,7 +13,7 @@ import json
 import marshal
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 _HEAD = struct.Struct("<III")
@@ -88,7 +88,7 @@ class Task:
         stop: end with the first error.
         secret: the mark behind each case's output (`stdin`, several cases), or what proves that
             test code came to its end.
-        memory: mebibytes; negative: no limit.
+        memory: mebibytes.
         seconds: CPU seconds after which the kernel ends the process, should the watcher fail.
         scratch: working folder.
         code: the program.
@@ -96,6 +96,7 @@ class Task:
         inputs: of the cases to be run, as they stand in the suite's file.
         tests: the descriptor of the suite's file, open where it holds tests; see `read_tests`.
         namespace: names that the prelude put into scope, or None where it must still run.
+        confine: gives up the rights that the program must not have.
     """
 
     kind: str
@@ -113,6 +114,7 @@ class Task:
     inputs: list[bytes]
     tests: int
     namespace: dict[str, Any] | None
+    confine: Callable[[], None]
 
     def __init__(self, program: int, suite: int) -> None:
         """Read the two files and close them, but for tests."""
