@@ -1,5 +1,6 @@
 """A run's settings: TOML to frozen dataclasses. A key here is a constructor argument."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from copy import deepcopy
@@ -12,6 +13,9 @@ import msgspec
 from funprm.errors import ConfigError, InputError, nearest
 from funprm.interfaces import TEMPLATE
 from funprm.records import Split
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""Models are folders, and part of selectors' names."""
 
 Mode = Literal["orm", "none", "joint", "table", "reweight", "table+reweight", "posterior"]
 
@@ -235,6 +239,12 @@ def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunCo
     """A parsed TOML tree as `RunConfig`; errors as in `load_config`."""
     tree = dict(tree)
     defaults = {"seed": tree.get("seed", 0), **tree.pop("train", {})}
+    for name in tree.get("models", ()):
+        if not _MODEL_NAME.fullmatch(name):
+            raise ConfigError(
+                f"{where}: model name {name!r}: expected letters, digits, `_`, `-` and `.`, and a "
+                "letter or digit first"
+            )
     if "models" in tree:
         tree["models"] = {name: {**defaults, **model} for name, model in tree["models"].items()}
     for part in ("dataset", "policy", "completer", "executor"):

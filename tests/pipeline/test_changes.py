@@ -1,14 +1,17 @@
 """What a run does when something has changed since: only what the present plan asks for is used."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from funprm.config import parse_config
-from funprm.errors import StoreError
+from funprm.errors import ConfigError, StoreError
 from funprm.pipeline.stages import run_all, run_stage
+from funprm.records import Status, Verdict
+from funprm.store import read_records
 from tests.pipeline.conftest import Quiet
 from tests.pipeline.world import World, fast
 from tests.prm.world import make_base
@@ -136,6 +139,27 @@ def test_missing_programs_are_named(world: World, tmp_path: Path) -> None:
     assert again.worked == []
 
 
+def test_one_suite_in_two_roles(world: World, tmp_path: Path) -> None:
+    """Hidden for a train problem, where one verdict is wanted; public elsewhere: one per case."""
+    world.replay()
+    world.recorded = [0, 2]
+    shared = [{"input": "", "output": "0"}, {"input": "a", "output": "1"}]
+    for problem in world.problems:
+        tests: Any = shared
+        if problem["split"] == "test":
+            tests = [{**case, "public": True} for case in shared] + [{"input": "b", "output": "0"}]
+        problem["tests"] = tests
+    world.write()
+    _, found = run(world, tmp_path / "run")
+    shares = [
+        sum(result.status is Status.PASSED for result in verdict.results)
+        for verdict in read_records(tmp_path / "run" / "verdicts.jsonl", Verdict)
+        if verdict.total == 2 and verdict.results
+    ]
+    assert sorted(shares) == [0, 1]
+    assert found["missing"] == {}
+
+
 def test_places_and_transport_may_change(world: World, tmp_path: Path) -> None:
     run(world, tmp_path / "run")
     moved = world.place / "moved.jsonl"
@@ -215,3 +239,28 @@ def test_training_settings_that_say_how_may_change(trained: World, tmp_path: Pat
     trained.settings["models"]["orm"] |= {"device": "auto", "checkpointing": True}
     again, _ = run(trained, tmp_path / "run")
     assert "train" not in again.worked
+
+
+def test_a_result_that_was_changed_is_refused(trained: World, tmp_path: Path) -> None:
+    path = tmp_path / "run" / "prm" / "orm" / "result.json"
+    path.write_text(path.read_text().replace('"not_fitting": 0', '"not_fitting": 3'))
+    with pytest.raises(StoreError, match=r"result\.json is not what training wrote: restore"):
+        run(trained, tmp_path / "run")
+
+
+def test_a_deleted_warm_up_is_made_again(trained: World, tmp_path: Path) -> None:
+    model = {**trained.settings["models"]["orm"], "epochs": 2.0, "warmup_epochs": 1.0}
+    trained.settings["models"] = {"a": {**model, "mode": "none"}}
+    run(trained, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "prm" / "a" / "state")
+    trained.settings["models"]["b"] = {**model, "mode": "joint"}
+    run(trained, tmp_path / "run")
+    again, _ = run(trained, tmp_path / "run")
+    assert again.worked == []
+
+
+@pytest.mark.parametrize("name", ["a:mean", "../x", ".earlier", "a b", ""])
+def test_names_of_models_are_names(world: World, tmp_path: Path, name: str) -> None:
+    world.settings["models"] = {name: {}}
+    with pytest.raises(ConfigError, match="model name"):
+        run(world, tmp_path / "run")

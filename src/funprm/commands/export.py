@@ -141,7 +141,7 @@ def _judge(run: Run) -> Callable[[Generation], Status]:
     docket = Docket(run)
 
     def status(generation: Generation) -> Status:
-        verdict = docket.verdict(run.problems[generation.problem_id].hidden, generation.code)
+        verdict = docket.verdict(run.problems[generation.problem_id], "hidden", generation.code)
         return verdict.status if verdict else Status.NOT_JUDGED
 
     return status

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 from funprm.interfaces import Job
 from funprm.pipeline.run import Run
@@ -22,55 +23,70 @@ from funprm.records import (
 )
 from funprm.rewards import Tally, tally
 
+Which = Literal["hidden", "public", "probe"]
+
 
 @dataclass
 class Docket:
-    """Which programs are judged by which suites, and under which keys."""
+    """Which programs are judged by which suites, and under which keys.
+
+    A verdict is either of the whole suite, found out as soon as possible, or of each of its cases:
+    public tests and probes are asked for shares and outputs. The keys tell these apart.
+    """
 
     run: Run
 
     @cached_property
     def _rules(self) -> str:
-        return key_of("verdict", 1, dict(self.run.executor.identity()))
+        return key_of("verdict", 2, dict(self.run.executor.identity()))
 
     @cached_property
-    def _suites(self) -> dict[int, str]:
+    def _suites(self) -> dict[tuple[str, Which], tuple[str, bool]]:
         return {}
 
-    def key(self, suite: Suite, code: str) -> str:
-        """The key of a program's verdict by a suite."""
-        name = self._suites.get(id(suite))
-        if name is None:
+    def _suite(self, problem: Problem, which: Which) -> tuple[str, bool]:
+        """Digest of a suite, and whether every case is wanted."""
+        found = self._suites.get((problem.problem_id, which))
+        if found is None:
+            suite: Suite = getattr(problem, which)
             known = {k: v for k, v in asdict(suite).items() if k != "packed" or v}
-            name = self._suites[id(suite)] = key_of(known)
-        return key_of(self._rules, name, code)
+            shown = problem.split == "test" and suite in (problem.public, problem.probe)
+            found = self._suites[problem.problem_id, which] = key_of(known), shown
+        return found
 
-    def verdict(self, suite: Suite | None, code: str) -> Verdict | None:
-        """The stored verdict of a program, if there is one."""
-        return None if suite is None else self.run.verdicts.get(self.key(suite, code))
+    def key(self, problem: Problem, which: Which, code: str) -> str:
+        """The key of a program's verdict by a suite of a problem."""
+        return key_of(self._rules, *self._suite(problem, which), code)
+
+    def verdict(self, problem: Problem, which: Which, code: str) -> Verdict | None:
+        """The stored verdict of a program, if there is such a suite, and one is stored."""
+        if getattr(problem, which) is None:
+            return None
+        return self.run.verdicts.get(self.key(problem, which, code))
 
     def jobs(self) -> Iterator[Job]:
         """All programs with the suites they are judged by, without repetitions."""
         seen: set[str] = set()
-        for suite, code, stop in self._wanted():
-            key = self.key(suite, code)
+        for problem, which, code in self._wanted():
+            suite: Suite | None = getattr(problem, which)
+            if suite is None or not suite.has_tests:
+                continue
+            key = self.key(problem, which, code)
             if key not in seen:
                 seen.add(key)
+                stop = not self._suite(problem, which)[1]
                 yield Job(key=key, code=code, suite=suite, stop_at_first_failure=stop)
 
-    def _wanted(self) -> Iterator[tuple[Suite, str, bool]]:
+    def _wanted(self) -> Iterator[tuple[Problem, Which, str]]:
         for generation in self.run.generations.values():
             problem = self.run.problems[generation.problem_id]
-            if problem.split == "test":  # first: a hidden suite that is the same adds nothing
-                for suite in (problem.public, problem.probe):
-                    if suite is not None and suite.has_tests:
-                        yield suite, generation.code, False
-            if problem.hidden.has_tests:
-                yield problem.hidden, generation.code, True
+            if problem.split == "test":
+                yield problem, "public", generation.code
+                yield problem, "probe", generation.code
+            yield problem, "hidden", generation.code
         for completed in self.run.rollouts.values():
-            hidden = self.run.problems[completed.problem_id].hidden
-            if completed.kept and hidden.has_tests:
-                yield hidden, completed.code, True
+            if completed.kept:
+                yield self.run.problems[completed.problem_id], "hidden", completed.code
 
 
 # --- execute ---------------------------------------------------------------------------------
@@ -232,7 +248,7 @@ def rewards_of(
 def _passed(docket: Docket, problem: Problem, program: Generation | Rollout) -> bool | None:
     if isinstance(program, Rollout) and not program.kept:
         return None
-    verdict = docket.verdict(problem.hidden, program.code)
+    verdict = docket.verdict(problem, "hidden", program.code)
     return None if verdict is None else verdict.passed
 
 

@@ -267,8 +267,8 @@ class _Views:
     def candidate(self, candidate: Candidate) -> CandidateView:
         """One candidate with its verdict and functions."""
         generation = self.run.generations[candidate.generation]
-        suite = self.run.problems[generation.problem_id].hidden
-        verdict = self.docket.verdict(suite, generation.code)
+        problem = self.run.problems[generation.problem_id]
+        verdict = self.docket.verdict(problem, "hidden", generation.code)
         return CandidateView(
             index=candidate.index,
             verdict=verdict.status if verdict else Status.NOT_JUDGED,

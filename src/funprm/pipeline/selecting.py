@@ -103,14 +103,14 @@ def candidates_of(run: Run) -> dict[str, list[Candidate]]:
 def _candidate(
     docket: Docket, problem: Problem, generation: Generation, scores: dict[str, Score]
 ) -> Candidate:
-    hidden = docket.verdict(problem.hidden, generation.code)
-    probe = docket.verdict(problem.probe, generation.code)
+    hidden = docket.verdict(problem, "hidden", generation.code)
+    probe = docket.verdict(problem, "probe", generation.code)
     return Candidate(
         generation=generation.key,
         index=generation.index,
         code=generation.code,
         passed=None if hidden is None else hidden.passed,
-        public_passed=_share(docket.verdict(problem.public, generation.code)),
+        public_passed=_share(docket.verdict(problem, "public", generation.code)),
         outputs=None if probe is None else _outputs(probe),
         logprob=generation.logprob,
         completion_tokens=generation.completion_tokens,

@@ -218,7 +218,7 @@ def _require_verdicts(run: Run, problem: Problem, usable: Sequence[Candidate]) -
     """Refuse to call programs untested where the judge failed."""
     if problem.public is None or any(c.public_passed is not None for c in usable):
         return
-    verdict = Docket(run).verdict(problem.public, usable[0].code)
+    verdict = Docket(run).verdict(problem, "public", usable[0].code)
     detail = verdict.detail if verdict else "no verdict"
     raise ExecutorError(f"the programs could not be judged by the tests: {detail}")
 

@@ -107,7 +107,7 @@ class Stage:
             started = time.monotonic()
             self.work(run)
             spent = round(spent + time.monotonic() - started, 3)
-            taken = self.take(run, _anything(inputs))
+            taken = self._taken_after(run, inputs)
         outcome = self._keep(run, inputs, taken)
         noted = Record(
             inputs=inputs, taken=taken, seconds=spent, facts=outcome.facts, missing=outcome.missing
@@ -116,6 +116,15 @@ class Stage:
             run.folder.mark_complete(self.name, msgspec.to_builtins(noted))
         if not complete:
             run.progress.finish("; ".join((outcome.note, *outcome.missing)))
+
+    def _taken_after(self, run: "Run", inputs: str) -> Taken:
+        try:
+            return self.take(run, _anything(inputs))
+        except Incomplete as reason:
+            raise StoreError(
+                f"stage {self.name!r} of {run.folder.path} did not give what it should ({reason}): "
+                "something else writes there; run the same command again, or give another `output`"
+            ) from None
 
     def require(self, run: "Run") -> None:
         """Hand the run the stored results.

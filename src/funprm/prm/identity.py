@@ -19,7 +19,7 @@ NOT_RESULTS = ("device", "tensorboard", "checkpointing")
 """Settings that say where and how a training is computed, not what."""
 
 RESULT = "result.json"
-_OF_A_MODEL = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
+_OF_A_MODEL = ("*.safetensors", "*.bin", "*.json", "*.model", "*.txt", "*.jinja")
 
 
 def settings_of(config: TrainConfig, *, shared: bool = False) -> dict[str, Json]:
@@ -62,7 +62,8 @@ def training_key(
         init: as in `train`; another training's folder does not change the result.
         shared: the key of the warm-up alone.
     """
-    start = "" if init is None or (init / "state").exists() else str(init)
+    warm = init is not None and (init / "state" / "warmup.pt").exists()
+    start = "" if init is None or warm else str(init)
     base = base_identity(config.base)
     return key_of(settings_of(config, shared=shared), base, data, "" if shared else start)
 
@@ -112,6 +113,7 @@ def result_of(folder: Path) -> dict[str, Json] | None:
         stored: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))
         files: Mapping[str, str] = stored["files"]
         changed = [name for name, digest in files.items() if digest_of(folder / name) != digest]
+        changed += [RESULT] if stored.pop("digest") != key_of(stored) else []
     except (ValueError, KeyError, TypeError, AttributeError):
         changed = [RESULT]
     if changed:

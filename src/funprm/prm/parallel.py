@@ -22,6 +22,7 @@ from funprm.config import TrainConfig
 from funprm.errors import FunprmError, TrainingError
 from funprm.prm.curves import summary_writer
 from funprm.prm.data import TrainingData
+from funprm.prm.folder import warmup_of
 from funprm.prm.identity import shares_warmup
 from funprm.prm.ranks import current
 from funprm.prm.train import Report, TrainResult, train
@@ -92,6 +93,8 @@ def _processes(configs: Mapping[str, TrainConfig]) -> int:
 
 def _train(task: Task, data: TrainingData, report: Report) -> TrainResult:
     init = task.folder.parent / task.init if task.init else None
+    if init is not None and not warmup_of(init).exists():
+        init = None  # somebody has deleted it: the model makes its own
     return train(task.config, data, task.folder, report=report, init=init)
 
 

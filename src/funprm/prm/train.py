@@ -26,7 +26,7 @@ from funprm.prm.ranks import Ranks, current
 from funprm.prm.scorer import step_scores
 from funprm.prm.table import RewardTable
 from funprm.prm.validate import metrics, not_worse
-from funprm.records import Json, LabelledProgram
+from funprm.records import Json, LabelledProgram, key_of
 from funprm.store import write_atomically
 
 __all__ = ["TrainResult", "TrainingData", "train"]
@@ -395,6 +395,7 @@ class _Run:
     def _write_result(self, result: TrainResult) -> None:
         stored = {**asdict(result), "key": self._key, "files": files_of(self._folder)}
         del stored["folder"]
+        stored["digest"] = key_of(json.loads(json.dumps(stored)))
         text = json.dumps(stored, indent=2) + "\n"
         write_atomically(self._folder / RESULT, text.encode())
         (self._folder / "state" / "checkpoint.pt").unlink(missing_ok=True)

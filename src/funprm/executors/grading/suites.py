@@ -30,6 +30,7 @@ class PreparedSuite:
     Attributes:
         fault: why no program can be judged by it, or empty.
         total: number of cases; 1 for `check` and `unittest`.
+        weight: characters of all cases.
     """
 
     def __init__(self, suite: Suite, seconds: float, compat: bool) -> None:
@@ -45,6 +46,7 @@ class PreparedSuite:
         self.compat = compat
         self.by_cases = suite.kind in ("stdin", "functional")
         self.total = len(suite.cases) if self.by_cases else 1
+        self.weight = sum(len(case.input) + len(case.output or "") for case in suite.cases)
         self.fault = _fault(suite, self.seconds)
 
     def payload(self) -> dict[str, Json]:

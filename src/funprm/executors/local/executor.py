@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
@@ -14,6 +12,7 @@ from funprm.executors.grading.suites import PreparedSuite
 from funprm.executors.inside.isolation import LAYERS
 from funprm.executors.local import scratch
 from funprm.executors.local.dispatch import Dispatch
+from funprm.executors.local.interpreter import identity_of
 from funprm.executors.local.pool import Pool
 from funprm.executors.local.worker import Worker
 from funprm.interfaces import Job
@@ -26,6 +25,8 @@ Raise it with every change after which some program could get another verdict fr
 comparison, namespaces, limits and how time is counted, what ends a suite, what the sandbox lets
 programs see or do. Stored verdicts of other versions are then judged again."""
 _KNOWN_SUITES = 256
+_KNOWN_CHARACTERS = 128 << 20
+"""Suites that are kept ready: so many, and of so many characters together, but at least one."""
 
 
 class LocalExecutor:
@@ -44,10 +45,10 @@ class LocalExecutor:
         self,
         workers: int = 0,
         compat: bool = False,
-        require_isolation: tuple[str, ...] | list[str] = (),
+        require_isolation: tuple[str, ...] = (),
         python: str = "",
         seconds: float = 0,
-        disable: tuple[str, ...] | list[str] = (),
+        disable: tuple[str, ...] = (),
     ) -> None:
         """Settle the options; nothing is started yet.
 
@@ -78,6 +79,7 @@ class LocalExecutor:
         self._disable = tuple(disable)
         self._pool = Pool(lambda: Worker(self._python, self._disable), self._check_layers)
         self._suites: dict[Suite, tuple[int, PreparedSuite]] = {}
+        self._weight = 0
         self._recent: tuple[Suite | None, tuple[int, PreparedSuite] | None] = (None, None)
         self._suite_numbers = itertools.count()
         self._numbers = itertools.count()
@@ -96,11 +98,13 @@ class LocalExecutor:
 
     def identity(self) -> Mapping[str, Json]:
         """The rules, and what else determines verdicts."""
+        version, packages = identity_of(self._python)
         return {
             "judge": RULES,
             "compat": self._compat,
             "seconds": self._seconds,
-            "python": python_version(self._python),
+            "python": version,
+            "packages": packages,
         }
 
     def describe(self) -> str:
@@ -176,27 +180,16 @@ class LocalExecutor:
         if known is None:
             prepared = PreparedSuite(job.suite.unpacked(), self._seconds, self._compat)
             known = next(self._suite_numbers), prepared
+            self._weight += known[1].weight
         self._suites[job.suite] = known
-        if len(self._suites) > _KNOWN_SUITES:
-            del self._suites[next(iter(self._suites))]
+        while len(self._suites) > 1 and self._is_much():
+            oldest = self._suites.pop(next(iter(self._suites)))
+            self._weight -= oldest[1].weight
         self._recent = job.suite, known
         return known
 
-
-def python_version(python: str) -> str:
-    """Version of an interpreter; empty: of this one.
-
-    Raises:
-        ExecutorError: it cannot be run.
-    """
-    if not python:
-        return sys.version.split()[0]
-    command = [python, "-c", "import sys; print(sys.version.split()[0])"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ExecutorError(f"cannot run the interpreter {python!r}: {error}") from None
-    return done.stdout.strip()
+    def _is_much(self) -> bool:
+        return len(self._suites) > _KNOWN_SUITES or self._weight > _KNOWN_CHARACTERS
 
 
 def probe(python: str = "", disable: tuple[str, ...] = ()) -> dict[str, str]:

@@ -1,0 +1,34 @@
+"""What an interpreter is known by, and settings as a run's file gives them."""
+
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from funprm import registry
+from funprm.errors import ExecutorError
+from funprm.executors.local.interpreter import identity_of
+
+
+def test_installed_packages_are_part_of_it(tmp_path: Path) -> None:
+    venv.create(tmp_path / "env", with_pip=False)
+    python = tmp_path / "env" / "bin" / "python"
+    before = identity_of(str(python))
+    assert before[0] == f"{sys.implementation.name} {sys.version.split()[0]}"
+    (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
+    (site / "thing-1.0.dist-info").mkdir()
+    identity_of.cache_clear()
+    after = identity_of(str(python))
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+def test_what_is_no_interpreter_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ExecutorError, match="cannot run the interpreter"):
+        identity_of(str(tmp_path / "nothing"))
+
+
+def test_lists_of_a_configuration_are_taken() -> None:
+    options = {"require_isolation": ["none"], "disable": ["ipc"], "workers": 1}
+    registry.build("executors", "local", options).close()
