@@ -97,6 +97,12 @@ class TrainConfig:
                 raise ConfigError(f"train.{name} = {got}: expected {least} or more")
 
 
+def _require_at_least(least: int, **values: int) -> None:
+    for name, value in values.items():
+        if value < least:
+            raise ConfigError(f"{name} = {value}: expected {least} or more")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ComponentConfig:
     """A component by its registered name; all other keys are its constructor's arguments."""
@@ -111,6 +117,10 @@ class GenerateConfig:
 
     n: int = 8
 
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ConfigError(f"generate.n is {self.n}: expected at least one program")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutConfig:
@@ -121,6 +131,9 @@ class RolloutConfig:
     splits: tuple[Split, ...] = ("train",)
     max_steps: int = 12
     """Programs with more steps have their shortest neighbours merged; 0: no cap."""
+
+    def __post_init__(self) -> None:
+        _require_at_least(0, **{"rollout.k": self.k, "rollout.max_steps": self.max_steps})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +148,14 @@ class SelectConfig:
     """The selector that differences and McNemar's test refer to."""
     bootstrap: int = 10_000
     """Resamples of problems behind every interval."""
+
+    def __post_init__(self) -> None:
+        _require_at_least(1, **{"select.bootstrap": self.bootstrap})
+        if self.selectors and self.baseline not in self.selectors:
+            raise ConfigError(
+                f"select.baseline = {self.baseline!r} is not among select.selectors "
+                f"({', '.join(self.selectors)}): add it, or name another baseline"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

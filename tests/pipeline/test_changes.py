@@ -264,3 +264,31 @@ def test_names_of_models_are_names(world: World, tmp_path: Path, name: str) -> N
     world.settings["models"] = {name: {}}
     with pytest.raises(ConfigError, match="model name"):
         run(world, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"generate": {"n": 0}}, r"generate\.n is 0"),
+        ({"rollout": {"k": -1}}, r"rollout\.k = -1: expected 0 or more"),
+        ({"select": {"bootstrap": -1}}, r"select\.bootstrap = -1"),
+        ({"select": {"selectors": ["oracle"]}}, r"baseline = 'random' is not among"),
+    ],
+)
+def test_settings_out_of_range_are_refused_first(
+    world: World, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(world, tmp_path / "run", **changes)
+
+
+def test_a_gap_does_not_shorten_the_curve(world: World, tmp_path: Path) -> None:
+    world.problems += [{**world.problems[5], "id": f"q{i}"} for i in range(3)]
+    world.replay()
+    world.write()
+    path = world.place / "programs.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not ("p4" in line and "return 1" in line)))
+    _, found = run(world, tmp_path / "run")
+    assert {point["n"] for point in found["curves"][0]["points"]} == {1, 2}
+    assert found["curves"][0]["problems"] == 4

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 
 import msgspec
 
@@ -131,7 +132,8 @@ def _choices(run: Run, selector: Selector, pools: Pools) -> list[int]:
 
 
 def _curves(run: Run, pools: Pools, chosen: Sequence[Selector]) -> Iterator[Curve]:
-    largest = min(len(pool) for pool in pools.values())
+    judged = [sum(c.passed is not None for c in pool) for pool in pools.values()]
+    largest = median_low(count for count in judged if count)  # few gaps do not shorten the curve
     sizes = [2**i for i in range(largest.bit_length()) if 2**i <= largest]
     for selector in chosen:
         yield curve(

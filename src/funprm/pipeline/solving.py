@@ -5,7 +5,7 @@ are stored the moment they arrive and the same command goes on where one was int
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import msgspec
 
 from funprm.config import RunConfig, load_config
 from funprm.datasets.source import parsed
-from funprm.errors import DataError, ExecutorError
+from funprm.errors import ExecutorError
 from funprm.interfaces import Progress
 from funprm.pipeline.judging import Docket, judge_programs, judged, take_verdicts
 from funprm.pipeline.run import Run
@@ -87,7 +87,7 @@ class _Given:
     problem: Problem
 
     def identity(self) -> Mapping[str, Json]:
-        return {"problem": self.problem.key, "seconds": self.problem.hidden.seconds}
+        return {"problem": key_of(asdict(self.problem))}
 
     def load(self) -> Iterator[Problem]:
         yield self.problem
@@ -112,8 +112,6 @@ def solve_config(
         "models": {},
     }
     config = load_config(path, {**overrides, **given}, _DEFAULTS)
-    if config.generate.n < 1:
-        raise DataError(f"generate.n is {config.generate.n}: expected at least one program")
     aggregator(config.select.aggregator)
     return config
 
