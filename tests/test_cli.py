@@ -67,7 +67,8 @@ def test_problems_without_recorded_programs_are_counted(
     for verb in ("load", "generate"):
         assert main([verb, str(folder / "run.toml"), "--set", "generate.n=2"]) == 0
     said = capsys.readouterr().err
-    assert "5 of 6 programs are not recorded, 2 problems have no recorded program" in said
+    assert "2 problems without a program (other, third)" in said
+    assert "1 program of other problems is missing" in said
 
 
 def test_an_unknown_key_names_the_nearest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,9 +148,16 @@ def _generated(run: Run) -> Outcome:
         ),
         missing=(
             *listed(without, "without a program"),
-            *((f"{short} programs of other problems are missing",) if short else ()),
+            *_short(short),
         ),
     )
+
+
+def _short(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    what = "programs of other problems are" if count > 1 else "program of other problems is"
+    return (f"{count} {what} missing",)
 
 
 generate = Stage(
