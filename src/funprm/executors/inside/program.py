@@ -19,8 +19,9 @@ from collections.abc import Callable
 from typing import Any
 
 from funprm.executors import protocol
-from funprm.executors.inside import shared_streams, test_code
+from funprm.executors.inside import shared_streams, stateless, test_code
 from funprm.executors.inside.shared_calls import State
+from funprm.executors.inside.stateless import Library, Proof
 from funprm.executors.inside.task import Task
 
 FILE = "program.py"
@@ -52,6 +53,7 @@ def warm() -> None:
             __import__(name)
     finally:
         os.register_at_fork = hook
+    stateless.warm()
     sys.modules["random"].seed(0)
     sys.argv = [FILE]
     compile("0", FILE, "eval")  # makes the types of syntax trees
@@ -171,16 +173,18 @@ def _compiled(task: Task) -> types.CodeType:
     return compile(task.code, FILE, "exec", dont_inherit=True)
 
 
-def _shareable(task: Task, code: types.CodeType) -> bool:
-    """Whether the task's cases may share this process; else says so before anything has run."""
+def _proof(task: Task, code: types.CodeType) -> Proof | None:
+    """That the task's cases may share this process; else says so before anything has run."""
     if len(task.inputs) == 1:
-        return False
+        return None
     names = {} if not task.prelude else task.namespace
-    if names is not None and shared_streams.shareable(code, names):
-        return True
+    if names is not None:
+        proof = Proof(code, names)
+        if proof.holds:
+            return proof
     _record(b"c", marshal.dumps(code))
     _record(b"a", b"")
-    return False
+    return None
 
 
 # --- stdin -----------------------------------------------------------------------------------
@@ -193,8 +197,9 @@ def _run_stdin(task: Task) -> None:
     except (SyntaxError, ValueError, UnicodeError, RecursionError) as error:
         _record(b"E", _describe(error))
         return
-    if _shareable(task, code):
-        _run_shared(task, code, start)
+    proof = _proof(task, code)
+    if proof:
+        _run_shared(task, code, start, proof)
     else:
         _run_main(task, code, {}, start, b"")
 
@@ -217,13 +222,15 @@ def _run_main(
     _record(b"x", b"", start)
 
 
-def _run_shared(task: Task, code: types.CodeType, start: tuple[int, int]) -> None:
+def _run_shared(task: Task, code: types.CodeType, start: tuple[int, int], proof: Proof) -> None:
     """Run one case after the other, as long as that is safe."""
+    library = Library(proof)
     streams = shared_streams.Streams(task.namespace or {})
     names: dict[str, Any] = {}
     for number, data in enumerate(task.inputs):
         if number:
-            if not streams.untouched((_cpu() - start[0]) / 1e9):
+            untouched = streams.untouched((_cpu() - start[0]) / 1e9)
+            if not untouched or not library.unchanged(limit=False):
                 _record(b"a", b"")
                 return
             start = _cpu(), _wall()
@@ -261,7 +268,7 @@ def _run_functional(task: Task) -> None:
     sys.setrecursionlimit(_RECURSION)
     try:
         code = _compiled(task)
-        shared = task.compat or _shareable(task, code)
+        proof = None if task.compat else _proof(task, code)
         namespace = _module(task, "solution")
         exec(code, namespace)
         make = _target(task, namespace)
@@ -270,7 +277,7 @@ def _run_functional(task: Task) -> None:
     except BaseException as error:  # noqa: BLE001
         _record(b"E", _describe(error))
         return
-    state = State(namespace, code.co_names, task.namespace or {}) if shared else None
+    state = State(proof, namespace, code.co_names) if proof else None
     for number, arguments in enumerate(task.arguments()):
         if number and not task.compat and not (state and state.unchanged()):
             _record(b"a", b"")
