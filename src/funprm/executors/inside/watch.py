@@ -119,12 +119,15 @@ class Child:
         self._secret = os.urandom(16).hex() if several or not job.suite.by_cases else ""
         self._mark = bytes.fromhex(self._secret) if settings["kind"] == "stdin" else b""
         self.channel, channel_w = _pipe()
-        self.stdout, stdout_w = _pipe() if settings["kind"] == "stdin" else (-1, -1)
+        self.stdout, stdout_w, stdin = -1, -1, -1
+        if settings["kind"] == "stdin":
+            self.stdout, stdout_w = _pipe()
+            stdin = os.memfd_create("stdin")
         task = self._task(scratch)
         program = packed(task, job.code, job.compiled)
-        files = [program, job.suite.file.fd, channel_w, stdout_w]
+        files = [program, job.suite.file.fd, channel_w, stdout_w, stdin]
         self.given = [fd for fd in files if fd >= 0]
-        self._to_close = [fd for fd in (program, channel_w, stdout_w) if fd >= 0]
+        self._to_close = [fd for fd in (program, channel_w, stdout_w, stdin) if fd >= 0]
         self._records = protocol.Records()
         self._output = bytearray()
         self.reason = ""
