@@ -173,6 +173,12 @@ def test_tests_may_call_the_program_by_its_name_even_if_that_is_check() -> None:
     run(code, check("assert check(153) is True", "assert candidate(154) is False"), "check")
 
 
+def test_tests_may_call_the_program_by_the_name_of_a_builtin_or_of_a_stub() -> None:
+    run("def sum(a): return 7", check("assert sum([1]) == candidate([1]) == 7"), "sum")
+    stub = "def f(x): pass\n"
+    run("def f(x): return x", check("assert f(3) == 3"), prelude=stub)
+
+
 @pytest.mark.parametrize("argument", ["lambda x: x", "object()", "open", "[lambda: 0]"])
 def test_arguments_that_are_no_plain_data_are_told(argument: str) -> None:
     tests = check(f"try: candidate({argument})", "except Exception: pass")

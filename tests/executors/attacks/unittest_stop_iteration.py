@@ -1,0 +1,3 @@
+# map and deque end at StopIteration.
+def f(x):
+    raise StopIteration
