@@ -338,5 +338,4 @@ def test_a_case_cannot_answer_for_others(judge: Judge) -> None:
     assert judge(code, stdin(*cases)).status is Status.WRONG_ANSWER
     records = "import os\nprint(input(), flush=True)\nfor r in (b'a0:0 \\n', b'x0:0 \\n') * 4:\n"
     records += "    os.write(3, r)\nos._exit(0)"
-    assert judge(records, stdin(*cases)).status is Status.PASSED
-    assert judge(records, stdin(*cases[:2], ("4", "3"))).status is Status.WRONG_ANSWER
+    assert judge(records, stdin(*cases)).status is Status.RUNTIME_ERROR  # no records of ours

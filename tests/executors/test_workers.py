@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from funprm.errors import ExecutorError
-from funprm.executors.inside import cleanup
-from funprm.executors.local import scratch, worker
+from funprm.executors.grading.suites import PreparedSuite
+from funprm.executors.inside import usage
+from funprm.executors.local import dispatch, scratch, worker
 from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Status
@@ -165,7 +166,7 @@ def test_waiting_of_all_threads_is_known() -> None:
         process.stdout.readline()
         time.sleep(1)
         first = Path(f"/proc/{process.pid}/schedstat").read_text().split()[1]
-        assert cleanup.waited(process.pid) > 0.2 + int(first) / 1e9
+        assert usage.Processes(os.getpid()).waited() > 0.2 + int(first) / 1e9
     finally:
         process.kill()
         process.communicate()
@@ -220,7 +221,7 @@ def test_a_fault_of_the_sandbox_is_no_verdict(
         pytest.raises(ExecutorError, match=r"correct functional program .* TypeError"),
     ):
         list(executor.judge(jobs(2)))
-    broken.write_text(source.replace("def _enter(task: Task) -> None:", "def _enter(task):\n    x"))
+    broken.write_text(source.replace("    null = os.open(", "    null = nobody.open("))
     with LocalExecutor(workers=1) as executor, pytest.raises(ExecutorError, match="code 71"):
         list(executor.judge(jobs(2)))
     assert count_processes() == before
@@ -245,3 +246,13 @@ def test_folders_of_killed_hosts_are_removed(
     living.remove()
     living.remove()
     assert not Path(living.path).exists()
+
+
+def test_a_settled_program_is_stopped_wherever_its_failure_stands() -> None:
+    results = [("output", "1", 0, 0), ("output", "no", 0, 0), ("output", "3", 0, 0)]
+    suite = functional(*((str(i), str(i + 1)) for i in range(9)))
+    for count in (2, 3):
+        job = Job(key="a", code="", suite=suite)
+        pending = dispatch._Pending(0, job, PreparedSuite(suite, 0, compat=False), 0)
+        assert pending.take(0, 1.0, results[:count]) is True
+        assert [r.status for r in pending.results] == [Status.PASSED, Status.WRONG_ANSWER]

@@ -1,68 +1,13 @@
-"""What a program used, and removing what it leaves: processes and files.
-
-Standard library only.
-"""
+"""Removing what a program leaves: processes and files. Standard library only."""
 
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import time
 from contextlib import suppress
 
-_PAGE = resource.getpagesize() / (1 << 20)
-_TICKS = os.sysconf("SC_CLK_TCK")
 _PATIENCE, _PAUSE = 10.0, 0.0005
-
-
-def memory_of_self() -> tuple[float, float]:
-    """Mebibytes of address space and of resident memory."""
-    try:
-        with open("/proc/self/statm") as file:
-            size, resident = file.read().split()[:2]
-    except OSError:  # no /proc here; room enough for an interpreter
-        return 256.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return int(size) * _PAGE, int(resident) * _PAGE
-
-
-def tree(pid: int) -> tuple[float, float]:
-    """CPU seconds and resident mebibytes of all processes in the sandbox but the warm parent.
-
-    Args:
-        pid: the program's first process; what its ended children used counts as well.
-    """
-    cpu, pages = 0, 0
-    for name in os.listdir("/proc"):
-        if name.isdecimal() and name != "1":
-            with suppress(OSError), open(f"/proc/{name}/stat") as file:
-                fields = file.read().rpartition(")")[2].split()
-                cpu += sum(map(int, fields[11:15] if int(name) == pid else fields[11:13]))
-                pages += int(fields[21])
-    return cpu / _TICKS, pages * _PAGE
-
-
-def waited(pid: int) -> float:
-    """Seconds for which a process could have run but had no processor.
-
-    Of its threads the one that waited longest: often the first only waits for another.
-    """
-    return max(map(_waited, _threads(pid)), default=0.0)
-
-
-def _threads(pid: int) -> list[str]:
-    try:
-        return [f"/proc/{pid}/task/{name}" for name in os.listdir(f"/proc/{pid}/task")]
-    except OSError:
-        return []
-
-
-def _waited(thread: str) -> float:
-    try:
-        with open(f"{thread}/schedstat") as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
 
 
 def sweep(pid: int, *, everything: bool) -> None:
@@ -80,7 +25,7 @@ def sweep(pid: int, *, everything: bool) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(-1, signal.SIGKILL) if everything else os.killpg(pid, signal.SIGKILL)
         if not everything:
-            _kill_adopted()
+            kill_adopted()
         try:
             ended, _ = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
@@ -91,7 +36,7 @@ def sweep(pid: int, *, everything: bool) -> None:
             time.sleep(_PAUSE)
 
 
-def _kill_adopted() -> None:
+def kill_adopted() -> None:
     """End processes that lost their parent, as far as /proc shows them."""
     for child in _children(os.getpid()):
         for descendant in (child, *_children(child)):
@@ -107,20 +52,21 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def empty(folder: str) -> None:
-    """Delete all in a folder, however deep: what is inside a subfolder is moved up first."""
-    number = 0
-    while names := os.listdir(folder):
-        for name in names:
+def remove(folder: str) -> None:
+    """Delete a folder, however deep: what is inside a subfolder is moved up first."""
+    names = iter(lambda: f"{folder}/.{os.urandom(8).hex()}", "")
+    os.chmod(folder, 0o700)
+    while found := os.listdir(folder):
+        for name in found:
             path = f"{folder}/{name}"
             if os.path.islink(path) or not os.path.isdir(path):
                 os.unlink(path)
                 continue
             os.chmod(path, 0o700)
             for inner in os.listdir(path):
-                number += 1
                 source = f"{path}/{inner}"
                 if not os.path.islink(source):
                     os.chmod(source, 0o700)  # a folder can be moved only if it is writable
-                os.rename(source, f"{folder}/.{number}")
+                os.rename(source, next(names))
             os.rmdir(path)
+    os.rmdir(folder)

@@ -1,9 +1,9 @@
 """Layers that keep an untrusted program away from everything else.
 
-Runs inside a worker process, before its warm parent exists: `enter` leaves the host's
-namespaces, `confine` (in the new process 1) builds a private root folder and gives up all
-rights for good. A layer that the machine forbids, or that is switched off, is left out and its
-reason recorded; the rest still holds. Standard library and `syscalls` only.
+Runs inside a worker, before anything of any program is there: `enter` (in the watcher) leaves the
+host's namespaces, `confine` (in the zygote, the new process 1) builds a private root folder and
+gives up all rights for good. A layer that the machine forbids, or that is switched off, is left
+out and its reason recorded; the rest still holds. Standard library and its neighbours only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from contextlib import suppress
 
 from funprm.executors.inside import syscalls
+from funprm.executors.inside.folders import Folders
 
 LAYERS = ("user", "mount", "pid", "network", "ipc", "landlock", "seccomp", "limits")
 """Names of the layers that can be demanded, or switched off one by one."""
@@ -50,7 +51,7 @@ class Isolation:
 
     Attributes:
         off: layer to reason, for layers that are not in force.
-        scratch: folders that programs may write to, emptied after each program.
+        folders: where programs may write.
         sweeps: `kill(-1)` reaches the processes of this sandbox and no others.
     """
 
@@ -60,15 +61,16 @@ class Isolation:
         Args:
             disable: names of layers to leave out.
             scratch: empty folder on the host, used where there is no private root.
-            scratch_mb: bound of the scratch folder in mebibytes (private root only).
+            scratch_mb: bound of all files of a program in mebibytes (private root only).
         """
         self.off = {name: "switched off" for name in disable}
-        self.scratch = [scratch]
         self.sweeps = False
-        self._scratch_mb = scratch_mb
+        self._scratch = -1
         self._root = os.geteuid() == 0
         self._uid = os.geteuid()
         self._readable = _existing([*_interpreter_folders(), *_SYSTEM])
+        hidden = [p for p in _with_links(self._readable) if p.startswith("/tmp/")]
+        self.folders = Folders(scratch, scratch_mb, hidden)
         self._landlock = 0
 
     # --- stage 1: in the worker's first process ---
@@ -108,7 +110,16 @@ class Isolation:
         for name in _NAMESPACES:
             self.off.setdefault(name, "needs the user layer, or root")
 
-    # --- stage 2: in the process that will be the warm parent ---
+    def settle(self, off: dict[str, str], uid: int) -> None:
+        """The zygote is confined: make the first scratch folders.
+
+        Args:
+            off: layers that are not in force, as it found them.
+            uid: its user id.
+        """
+        self.folders.settle(private="mount" not in off, owner=uid if uid != os.geteuid() else -1)
+
+    # --- stage 2: in the zygote ---
 
     def confine(self) -> None:
         """Build the private root, give up rights, install Landlock and seccomp."""
@@ -137,8 +148,6 @@ class Isolation:
             if hidden:
                 self.off["user"] = f"only root may read {hidden[0]}, and there is no private root"
         if self._root and "user" not in self.off:
-            with suppress(OSError):
-                os.chown(self.scratch[0], self._uid, self._uid)
             if not self._become(self._uid) and not self._become(_NOBODY):
                 self.off["user"] = "changing the user id is not permitted"
         with suppress(OSError):
@@ -163,14 +172,15 @@ class Isolation:
             return
         private = "mount" not in self.off
         readable = ["/"] if private else self._readable
-        devices = [f"/dev/{name}" for name in _DEVICES]
+        writable: list[str | int] = [f"/dev/{name}" for name in _DEVICES]
+        writable.append(self._scratch if private else self.folders.host)
         with _noting(self.off, "landlock"):
             self._landlock = syscalls.landlock_restrict(
-                readable, [*self.scratch, *devices], tcp="network" not in self.off
+                readable, writable, tcp="network" not in self.off
             )
 
     def _build_root(self) -> None:
-        """A root folder that holds the interpreter, read-only, and two scratch folders."""
+        """A root folder that holds the interpreter, read-only, and places for scratch folders."""
         base = next(d for d in ("/tmp", "/var/tmp", "/mnt", "/run") if os.path.isdir(d))
         sources = [(path, os.open(path, os.O_PATH)) for path in _with_links(self._readable)]
         devices = [(f"/dev/{n}", os.open(f"/dev/{n}", os.O_PATH)) for n in _DEVICES]
@@ -178,28 +188,27 @@ class Isolation:
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
         syscalls.mount("tmpfs", base, "tmpfs", flags, "size=4m,mode=755")
         for path, fd in sources:
-            _bind(base, path, fd, readonly=True)
+            if os.path.islink(path) and not path.startswith("/tmp/"):
+                _link(base, path)
+            elif not os.path.islink(path):
+                _bind(base + self.folders.place(path), fd, syscalls.MS_RDONLY | flags)
+            os.close(fd)
         for path, fd in devices:
-            _bind(base, path, fd, readonly=False)
-        # An interpreter below /tmp must stay visible: then scratch files go elsewhere.
-        taken = any(path.startswith("/tmp/") for path, _ in sources)
-        self.scratch = ["/scratch" if taken else "/tmp", "/dev/shm"]
-        os.environ["HOME"] = os.environ["TMPDIR"] = self.scratch[0]
+            _bind(base + path, fd, syscalls.MS_RDONLY | syscalls.MS_NOSUID)
+            os.close(fd)
+        os.environ["HOME"] = os.environ["TMPDIR"] = self.folders.work
         self._write_etc(base)
         os.makedirs(f"{base}/proc")
         if "pid" not in self.off:
             with suppress(OSError):  # a container may mask its /proc; then there is none
                 syscalls.mount("proc", f"{base}/proc", "proc", flags | syscalls.MS_NOEXEC)
-        for path in self.scratch:
-            os.makedirs(base + path)
-            size = f"size={self._scratch_mb}m,nr_inodes=8192,mode=1777"
-            syscalls.mount("tmpfs", base + path, "tmpfs", flags, size)
+        self._scratch = self.folders.prepare(base)
         remount = 32 | syscalls.MS_BIND | syscalls.MS_RDONLY | flags
         syscalls.mount("none", base, None, remount)
         syscalls.pivot_root(base)
 
     def _write_etc(self, base: str) -> None:
-        uid, home = self._uid, self.scratch[0]
+        uid, home = self._uid, self.folders.work
         os.makedirs(f"{base}/etc", exist_ok=True)
         _write(f"{base}/etc/passwd", f"program:x:{uid}:{uid}:program:{home}:/bin/sh\n")
         _write(f"{base}/etc/group", f"program:x:{uid}:\n")
@@ -228,7 +237,7 @@ class _noting:  # noqa: N801  (used like a function)
 
 
 def _limit(*, private_uid: bool) -> None:
-    """Limits that hold for the warm parent and every program alike."""
+    """Limits that hold for the zygote and every program alike."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, _MAX_FILES)
     _lower(resource.RLIMIT_STACK, _STACK)
@@ -273,23 +282,22 @@ def _open_to_all(path: str) -> bool:
     return True
 
 
-def _bind(base: str, path: str, fd: int, *, readonly: bool) -> None:
-    """Show what `fd` is open on as `path` below the new root."""
-    target = base + path
+def _link(base: str, path: str) -> None:
+    """Show a link below the new root."""
+    os.makedirs(os.path.dirname(base + path), exist_ok=True)
+    os.symlink(os.readlink(path), base + path)
+
+
+def _bind(target: str, fd: int, attributes: int) -> None:
+    """Show what `fd` is open on as `target`, with attributes of mounts."""
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    if os.path.islink(path):
-        os.symlink(os.readlink(path), target)
-        os.close(fd)
-        return
     if os.path.isdir(f"/proc/self/fd/{fd}"):
         os.makedirs(target, exist_ok=True)
     else:
         _write(target, "")
     flags = syscalls.MS_BIND | syscalls.MS_REC
     syscalls.mount(f"/proc/self/fd/{fd}", target, None, flags)
-    os.close(fd)
-    if readonly:
-        syscalls.make_tree_readonly(target)
+    syscalls.restrict_tree(target, attributes)
 
 
 def _write(path: str, text: str) -> None:

@@ -1,32 +1,25 @@
-"""Entry point of a worker process: isolate, fork the warm parent, wait for its end.
+"""Entry point of a worker: isolate, fork the zygote, watch.
 
-Started as a script by `local.worker`, with one JSON argument; commands come on descriptor 0 and
-replies go to descriptor 1. Standard library only, apart from its neighbours in this folder.
+Started as a script by `local.worker`, with one JSON argument; descriptor 0 is a socket to the host.
+The first process becomes the watcher, outside of the sandbox's process namespace. Its child, the
+zygote, is process 1 of the sandbox; it is made before anything of any program has come.
+Standard library only, apart from its neighbours in this folder.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
 
 
-def _supervise(child: int) -> None:
-    """Hold no descriptor that matters, and end as the warm parent ends."""
-    null = os.open("/dev/null", os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-    _, status = os.waitpid(child, 0)
-    os._exit(min(255, abs(os.waitstatus_to_exitcode(status))))
-
-
 def _start(config: dict[str, Any]) -> Callable[[], None]:
     """Isolate this process; returns only in the children that run a program."""
-    from funprm.executors.inside import isolation, program, syscalls, zygote
+    from funprm.executors.inside import isolation, program, syscalls, watcher, zygote
 
     if config["parent"]:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -35,20 +28,25 @@ def _start(config: dict[str, Any]) -> Callable[[], None]:
     program.warm()
     layers = isolation.Isolation(config["disable"], config["scratch"], config["scratch_mb"])
     layers.enter()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child:
-        _supervise(child)
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        theirs.close()
+        watcher.watch(socket.socket(fileno=0), ours, child, layers)
+        os._exit(0)
+    ours.close()
+    if "pid" not in layers.off:  # then all that it runs ends with it
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     layers.confine()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     for name in [n for n in sys.modules if n.partition(".")[0] == "funprm"]:
         del sys.modules[name]  # programs shall not find us; the objects live on
-    return functools.partial(program.run, zygote.serve(layers))
+    return zygote.serve(layers, theirs)
 
 
 def main() -> None:
-    """Run one worker until its command stream ends."""
+    """Run one worker until its host is gone."""
     here = os.path.dirname(os.path.abspath(__file__))
     source = os.path.dirname(os.path.dirname(os.path.dirname(here)))
     sys.path[:] = [source, *(p for p in sys.path if p != here)]

@@ -1,13 +1,8 @@
-"""One untrusted program, in a process of its own forked from the warm parent.
+"""One untrusted program, in a process of its own forked from the zygote.
 
 `run` never returns. Everything here shares the process with the program, so nothing here is
-believed outside, except the proof that ends a `check` or `unittest` suite. Standard library only.
-
-Records to the warm parent are lines of ASCII: a letter, CPU and wall time in microseconds with a
-colon between, a space, text. `o` an answer as JSON; `q` an answer that JSON cannot hold; `e` an
-error; `m` out of memory; `E` the program could not even be loaded; `x` the end of a program on
-standard streams in one case; `a` its other cases need a process each; `c` compiled code (hex);
-`s` 1 if calls may have left state behind, else 0; `p` the proof.
+believed outside, except the proof that ends a `check` or `unittest` suite. What it tells the
+watcher are the records of `protocol`. Standard library only.
 """
 
 from __future__ import annotations
@@ -17,80 +12,31 @@ import gc
 import json
 import marshal
 import os
-import resource
 import sys
 import time
 import types
 from collections.abc import Callable
 from typing import Any
 
+from funprm.executors import protocol
 from funprm.executors.inside import shared_streams, test_code
 from funprm.executors.inside.shared_calls import State
+from funprm.executors.inside.task import Task
 
 FILE = "program.py"
 CHANNEL = 3
+_TESTS = 4
 _NOT_READY = 71
 """Exit code of a process that could not be made ready for its program."""
 _RECURSION = 50_000
 _RECURSION_OF_TESTS = sys.getrecursionlimit()
-"""Of `unittest` suites; a prelude in the warm parent may have raised it for other suites."""
+"""Of `unittest` suites; a prelude in the zygote may have raised it for other suites."""
 _WARM = (
     "typing collections heapq math re string datetime copy random statistics itertools functools"
     " operator io bisect decimal fractions threading traceback atexit"
 )
 _write = os.write
 _cpu, _wall = time.thread_time_ns, time.monotonic_ns
-
-
-class Task:
-    """What the child needs to know. No expected output is among it.
-
-    Attributes:
-        suite: kind, entry, tests, prelude, compat, memory_mb, file_mb, processes.
-        namespace: names that the prelude put into scope, or None where it must still run.
-        code: the program.
-        compiled: the program's code object, marshalled, where a sibling has compiled it.
-        arguments: argument lists of the cases to be run (`functional`).
-        streams: the inputs of the cases to be run (`stdin`).
-        channel, stdout: descriptors to write to; stdout -1: discard.
-        install: installs the seccomp filter of programs.
-        limits: resource limits, (which, value).
-        own_group: the program needs a process group to be found by.
-        stop: end with the first error.
-        proof: takes the only copy of the nonce out of the task.
-    """
-
-    __slots__ = (
-        "arguments",
-        "channel",
-        "code",
-        "compiled",
-        "install",
-        "limits",
-        "mark",
-        "namespace",
-        "own_group",
-        "proof",
-        "stdout",
-        "stop",
-        "streams",
-        "suite",
-    )
-
-    suite: dict[str, Any]
-    namespace: dict[str, Any] | None
-    code: str
-    compiled: bytes
-    arguments: list[list[Any]]
-    streams: list[bytes]
-    mark: bytes
-    channel: int
-    stdout: int
-    install: Callable[[], object]
-    own_group: bool
-    limits: list[tuple[int, int]]
-    stop: bool
-    proof: list[bytes]
 
 
 def warm() -> None:
@@ -118,15 +64,19 @@ def _restore_fork_hooks() -> None:
     os.register_at_fork(after_in_child=threading._after_fork)
 
 
-def run(task: Task) -> None:
-    """Run the task's program and leave the process."""
-    gc.freeze()  # what the warm parent knows is out of reach for the garbage collector's lists
+def run(enter: Callable[[], Task]) -> None:
+    """Run a program and leave the process.
+
+    Args:
+        enter: makes the process ready and says what it must run.
+    """
+    gc.freeze()  # what the zygote knows is out of reach for the garbage collector's lists
     try:
-        _enter(task)
+        task = enter()
     except BaseException:  # noqa: BLE001  (no program has run: its empty output is no answer)
         os._exit(_NOT_READY)
     try:
-        _RUN[task.suite["kind"]](task)
+        _RUN[task.kind](task)
     except MemoryError:
         _record(b"m", "out of memory")
     except BaseException as error:  # noqa: BLE001  (SystemExit and KeyboardInterrupt as well)
@@ -134,22 +84,27 @@ def run(task: Task) -> None:
     os._exit(0)
 
 
-def _enter(task: Task) -> None:
-    """Connect the standard streams, set limits, close all else."""
-    if len(task.streams) > 1 or any(task.streams):
+def connect(task: Task, channel: int, stdout: int) -> None:
+    """Connect the standard streams and the channel, close all else.
+
+    Args:
+        task: what will run; its tests, if any, stay open.
+        channel: takes records.
+        stdout: takes the program's output; -1: none does.
+    """
+    null = os.open("/dev/null", os.O_RDWR)  # a description of its own: its flags stay with it
+    for fd in range(3):
+        os.dup2(null, fd)
+    if task.kind == "stdin" and (len(task.inputs) > 1 or any(task.inputs)):
         os.dup2(os.memfd_create("stdin"), 0)
-        _fill_stdin(task.streams[0])
-    os.dup2(1, 2)  # the warm parent's 0 and 1 are the null device
-    if task.stdout >= 0:
-        os.dup2(task.stdout, 1)
-    os.dup2(task.channel, CHANNEL, inheritable=False)
-    os.closerange(CHANNEL + 1, 4096)
-    if task.own_group:
-        os.setsid()
-    for which, value in task.limits:
-        resource.setrlimit(which, (value, value))
-    task.install()
-    if task.suite["processes"]:
+        _fill_stdin(task.inputs[0])
+    if stdout >= 0:
+        os.dup2(stdout, 1)
+    os.dup2(channel, CHANNEL, inheritable=False)
+    if task.tests >= 0:
+        task.tests = os.dup2(task.tests, _TESTS, inheritable=False)
+    os.closerange(CHANNEL + 1 + (task.tests >= 0), 4096)
+    if task.processes:
         _restore_fork_hooks()
     gc.enable()
 
@@ -164,13 +119,14 @@ def _fill_stdin(data: bytes) -> None:
     os.lseek(0, 0, os.SEEK_SET)
 
 
-def _record(letter: bytes, text: str, since: tuple[int, int] = (0, 0)) -> None:
-    cpu, wall = (_cpu() - since[0]) // 1000, (_wall() - since[1]) // 1000
-    body = text.encode("ascii", "backslashreplace")
-    line = b"%c%d:%d %b\n" % (letter, cpu, wall, body.replace(b"\n", b"\\n"))
-    sent = _write(CHANNEL, line)
-    while sent < len(line):
-        sent += _write(CHANNEL, line[sent:])
+def _record(letter: bytes, text: str | bytes, since: tuple[int, int] | None = None) -> None:
+    cpu, wall = ((_cpu() - since[0]) // 1000, (_wall() - since[1]) // 1000) if since else (0, 0)
+    body = text if isinstance(text, bytes) else text.encode("ascii", "backslashreplace")
+    if len(body) > protocol.MOST_RECORD:
+        letter, body = b"l", b""
+    view = memoryview(protocol.record(letter, body, cpu, wall))
+    while view:
+        view = view[_write(CHANNEL, view) :]
 
 
 def _describe(error: BaseException) -> str:
@@ -199,8 +155,8 @@ def _module(task: Task, name: str) -> dict[str, Any]:
     sys.modules["__main__"] = sys.modules[name] = module
     if task.namespace is not None:
         namespace.update(task.namespace)
-    elif task.suite["prelude"]:
-        exec(compile(task.suite["prelude"], "prelude.py", "exec", dont_inherit=True), namespace)
+    elif task.prelude:
+        exec(compile(task.prelude, "prelude.py", "exec", dont_inherit=True), namespace)
     namespace.update(__name__=name, __file__=FILE, __builtins__=builtins)
     return namespace
 
@@ -213,6 +169,18 @@ def _compiled(task: Task) -> types.CodeType:
     return compile(task.code, FILE, "exec", dont_inherit=True)
 
 
+def _shareable(task: Task, code: types.CodeType) -> bool:
+    """Whether the task's cases may share this process; else says so before anything has run."""
+    if len(task.inputs) == 1:
+        return False
+    names = {} if not task.prelude else task.namespace
+    if names is not None and shared_streams.shareable(code, names):
+        return True
+    _record(b"c", marshal.dumps(code))
+    _record(b"a", b"")
+    return False
+
+
 # --- stdin -----------------------------------------------------------------------------------
 
 
@@ -223,17 +191,14 @@ def _run_stdin(task: Task) -> None:
     except (SyntaxError, ValueError, UnicodeError, RecursionError) as error:
         _record(b"E", _describe(error))
         return
-    if len(task.streams) == 1:
-        _run_main(task, code, {}, start)
-    elif task.namespace is not None and shared_streams.shareable(code, task.namespace):
+    if _shareable(task, code):
         _run_shared(task, code, start)
     else:
-        _run_main(task, code, {}, start)
-        _part(task, code)
+        _run_main(task, code, {}, start, b"")
 
 
 def _run_main(
-    task: Task, code: types.CodeType, names: dict[str, Any], start: tuple[int, int]
+    task: Task, code: types.CodeType, names: dict[str, Any], start: tuple[int, int], mark: bytes
 ) -> None:
     """Run the program as `__main__`, in one case."""
     sys.setrecursionlimit(_RECURSION)
@@ -245,32 +210,24 @@ def _run_main(
         pass
     _finish_interpreter()
     namespace.clear()
-    if task.mark:
-        _write(1, task.mark)
-    _record(b"x", "", start)
+    if mark:
+        _write(1, mark)
+    _record(b"x", b"", start)
 
 
 def _run_shared(task: Task, code: types.CodeType, start: tuple[int, int]) -> None:
     """Run one case after the other, as long as that is safe."""
-    assert task.namespace is not None
-    streams = shared_streams.Streams(task.namespace)
+    streams = shared_streams.Streams(task.namespace or {})
     names: dict[str, Any] = {}
-    for number, data in enumerate(task.streams):
+    for number, data in enumerate(task.inputs):
         if number:
             if not streams.untouched((_cpu() - start[0]) / 1e9):
-                _part(task, code)
+                _record(b"a", b"")
                 return
             start = _cpu(), _wall()
             _fill_stdin(data)
             names = streams.renew()
-        _run_main(task, code, names, start)
-
-
-def _part(task: Task, code: types.CodeType) -> None:
-    """Ask for a process per case, which need not compile the program again."""
-    if task.suite["share_code"]:
-        _record(b"c", marshal.dumps(code).hex())
-    _record(b"a", "")
+        _run_main(task, code, names, start, bytes.fromhex(task.secret))
 
 
 def _finish_interpreter() -> None:
@@ -301,8 +258,9 @@ class OpaqueError(Exception):
 def _run_functional(task: Task) -> None:
     sys.setrecursionlimit(_RECURSION)
     try:
-        namespace = _module(task, "solution")
         code = _compiled(task)
+        shared = task.compat or _shareable(task, code)
+        namespace = _module(task, "solution")
         exec(code, namespace)
         make = _target(task, namespace)
     except MemoryError:
@@ -310,11 +268,13 @@ def _run_functional(task: Task) -> None:
     except BaseException as error:  # noqa: BLE001
         _record(b"E", _describe(error))
         return
-    state = State(namespace, code.co_names, task.namespace or {})
-    for arguments in task.arguments:
-        if not _run_case(make, arguments, task.suite["compat"]) and task.stop:
-            break
-    _record(b"s", "0" if state.unchanged() else "1")
+    state = State(namespace, code.co_names, task.namespace or {}) if shared else None
+    for number, arguments in enumerate(task.arguments()):
+        if number and not task.compat and not (state and state.unchanged()):
+            _record(b"a", b"")
+            return
+        if not _run_case(make, arguments, task.compat) and task.stop:
+            return
 
 
 def _run_case(make: Callable[[], Callable[..., Any]], arguments: list[Any], compat: bool) -> bool:
@@ -336,10 +296,10 @@ def _run_case(make: Callable[[], Callable[..., Any]], arguments: list[Any], comp
 
 def _target(task: Task, namespace: dict[str, Any]) -> Callable[[], Callable[..., Any]]:
     """A function that returns what is called in one case."""
-    entry = task.suite["entry"]
+    entry = task.entry
     cls = namespace.get("Solution")
     if cls is not None and hasattr(cls, entry):
-        if task.suite["compat"]:
+        if task.compat:
             bound = getattr(cls(), entry)
             return lambda: bound
         return lambda: getattr(cls(), entry)
@@ -415,11 +375,18 @@ def _nested_tuple(value: Any, top: bool = True) -> bool:
 
 
 def _run_tests(task: Task) -> None:
-    alone = task.suite["kind"] == "check"
+    alone = task.kind == "check"
     sys.setrecursionlimit(_RECURSION if alone else _RECURSION_OF_TESTS)
-    nonce = task.proof.pop
+    secret = [protocol.record(b"p", task.secret.encode())]
+    task.secret = ""
+    suite = {
+        "kind": task.kind,
+        "entry": task.entry,
+        "tests": task.read_tests(),
+        "compat": task.compat,
+    }
     namespace = _module(task, "solution" if alone else "__test__")
-    test_code.prove(task.suite, namespace, lambda: exec(_compiled(task), namespace), nonce)
+    test_code.prove(suite, namespace, lambda: exec(_compiled(task), namespace), secret.pop)
 
 
 _RUN = {

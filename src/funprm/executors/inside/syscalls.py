@@ -12,8 +12,9 @@ import functools
 import os
 import platform
 import socket
+import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -160,10 +161,10 @@ def umount(target: str, flags: int = MNT_DETACH) -> None:
     _check(_libc.umount2(target.encode(), flags), f"umount {target}")
 
 
-def make_tree_readonly(target: str) -> None:
-    """Make a mount and all below it read-only, without set-uid programs and devices."""
-    attributes = struct.pack("=QQQQ", MS_RDONLY | MS_NOSUID | MS_NODEV, 0, 0, 0)
-    buffer = ctypes.create_string_buffer(attributes, 32)
+def restrict_tree(target: str, attributes: int) -> None:
+    """Give a mount and all below it attributes: MS_RDONLY, MS_NOSUID, MS_NODEV."""
+    packed = struct.pack("=QQQQ", attributes, 0, 0, 0)
+    buffer = ctypes.create_string_buffer(packed, 32)
     at_recursive = 0x8000
     _syscall("mount_setattr", -1, ctypes.c_char_p(target.encode()), at_recursive, buffer, 32)
 
@@ -220,11 +221,13 @@ def landlock_abi() -> int:
     return _syscall("landlock_create_ruleset", 0, 0, 1)
 
 
-def landlock_restrict(readable: list[str], writable: list[str], *, tcp: bool) -> int:
+def landlock_restrict(
+    readable: Iterable[str | int], writable: Iterable[str | int], *, tcp: bool
+) -> int:
     """Allow no files but these, and no signals or abstract sockets to the outside.
 
     Args:
-        readable: files and folders that may be read and executed.
+        readable: files and folders that may be read and executed: paths, or open descriptors.
         writable: files and folders that may be read and written.
         tcp: allow TCP.
 
@@ -249,14 +252,14 @@ def landlock_restrict(readable: list[str], writable: list[str], *, tcp: bool) ->
     return abi
 
 
-def _allow(ruleset: int, path: str, rights: int) -> None:
+def _allow(ruleset: int, path: str | int, rights: int) -> None:
     try:
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC) if isinstance(path, str) else path
     except OSError:
         return
+    if not stat.S_ISDIR(os.fstat(fd).st_mode):
+        rights &= _FILE_ONLY
     try:
-        if not os.path.isdir(path):
-            rights &= _FILE_ONLY
         rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, fd), 12)
         _syscall("landlock_add_rule", ruleset, 1, rule, 0)
     finally:
@@ -387,13 +390,14 @@ def worker_filter(*, sockets: bool) -> Filter:
     return rules
 
 
-def program_filter(*, processes: bool, only_pid: int = 0) -> Filter:
+def program_filter(*, processes: bool, off: object) -> Filter:
     """What one program may not do.
 
     Args:
         processes: it may start processes and use sockets (threads are always allowed).
-        only_pid: where not 0, the only process that it may send signals to.
+        off: layers that are not in force.
     """
+    only_pid = 0
     rules = Filter()
     rules.refuse("memfd_create", _ENOSYS)  # memory that no limit of a process counts
     if not processes:

@@ -1,6 +1,7 @@
-"""A running program as the warm parent sees it: its records, its time, its end.
+"""A running program as the watcher sees it: its records, its time, its end.
 
-What the program's process says may be forged. It decides nothing but what the program answered.
+What the program's process says may be forged. It decides nothing but what the program answered, and
+no clock starts anew because of it, except that of the next case once a case has its answer.
 Standard library only.
 """
 
@@ -11,13 +12,34 @@ import signal
 import time
 from typing import Any
 
-from funprm.executors.inside import cleanup, clock
+from funprm.executors import protocol
+from funprm.executors.inside import clock
+from funprm.executors.inside.task import SuiteFile, packed
+from funprm.executors.inside.usage import Processes
 
 _READ = 1 << 16
-_RECORD_BYTES = 64 << 20
 _LONGEST_LOOK = 0.25
-_TREE_LOOK = 0.1
-_OUTCOMES = {"o": "output", "q": "opaque", "e": "error", "m": "memory"}
+_TREE_LOOK = 0.02
+_MOST_PROCESSES = 64
+_INTERPRETER = 16
+"""Mebibytes of a process that runs nothing."""
+
+
+class Suite:
+    """A suite as the host sent it.
+
+    Attributes:
+        settings: kind, entry, prelude, compat, total, limits.
+        file: its inputs or tests.
+        prelude: number of its prelude in the zygote; -1: none there; None: not asked yet.
+    """
+
+    def __init__(self, settings: dict[str, Any], body: bytes) -> None:
+        """Take over what came."""
+        self.settings = settings
+        self.file = SuiteFile(settings["kind"], settings.pop("sizes"), body)
+        self.prelude: int | None = None
+        self.by_cases = settings["kind"] in ("functional", "stdin")
 
 
 class Job:
@@ -26,223 +48,292 @@ class Job:
     Attributes:
         next: number of the first case not reported yet.
         one_by_one: every case has a process of its own.
-        reports: cases reported but not sent yet, as in the message `cases`.
-        changed: calls may have left state behind that later calls saw.
+        reports: cases reported but not sent yet: outcome, text, CPU and wall microseconds.
+        size: bytes of their texts.
     """
 
-    def __init__(self, message: list[Any], suite: dict[str, Any]) -> None:
-        """Read the message `job`."""
-        _, self.id, _, self.code, self.next, one_by_one, self.stop_at_failure = message
+    def __init__(self, frame: protocol.Frame, suite: Suite) -> None:
+        """Read the frame `job`."""
+        self.id, _, self.next, one_by_one, self.stop_at_failure = frame.fields
+        self.code = frame.body
         self.suite = suite
-        self.one_by_one = one_by_one or suite["kind"] not in ("functional", "stdin")
+        self.one_by_one = one_by_one or not suite.by_cases
         self.compiled = b""
         self.stopped = False
-        self.changed = False
         self.memory = 0.0
-        self.reports: list[list[Any]] = []
+        self.reports: list[tuple[str, bytes, int, int]] = []
+        self.size = 0
+
+    @property
+    def total(self) -> int:
+        """Number of cases."""
+        return int(self.suite.settings["total"])
 
     @property
     def done(self) -> bool:
         """No case is left to be run."""
-        return self.stopped or self.next >= self.suite["total"]
+        return self.stopped or self.next >= self.total
 
-    def report(self, outcome: str, text: str, cpu: int, wall: int) -> None:
+    def report(self, outcome: str, text: bytes, cpu: int, wall: int) -> None:
         """Note what happened in the next case; times in microseconds."""
         if self.done:
             return
-        self.reports.append([outcome, text, cpu, wall])
+        self.reports.append((outcome, text, cpu, wall))
+        self.size += len(text)
         self.next += 1
         if self.stop_at_failure and outcome not in ("output", "opaque"):
             self.stopped = True
 
+    def frame(self) -> protocol.Frame:
+        """The reports, to be sent; then there are none."""
+        reports = [(o, len(t), cpu, wall) for o, t, cpu, wall in self.reports]
+        body = b"".join(t for _, t, _, _ in self.reports)
+        first = self.next - len(reports)
+        self.reports, self.size = [], 0
+        return protocol.Frame("cases", self.id, first, round(self.memory, 1), reports, body=body)
+
 
 class Child:
-    """One process that runs the cases of a job, or one of them."""
+    """One process that runs the cases of a job, or one of them.
 
-    def __init__(
-        self, job: Job, pid: int, streams: tuple[int, int], secret: bytes, base_rss: float
-    ) -> None:
-        """Watch a process just forked.
+    Attributes:
+        job: what it works on.
+        channel, stdout: its records and output are read here; -1: nothing comes any more.
+        given: descriptors that the process gets; see `protocol.fork_order`.
+        reason: why it was ended by us, or empty.
+    """
+
+    def __init__(self, job: Job, processes: Processes, scratch: str) -> None:
+        """Prepare the next process of a job.
 
         Args:
-            job: what it works on.
-            pid: its process id.
-            streams: descriptors of its records and of its standard output (or -1).
-            secret: what proves that test code came to its end; or the mark behind each case's
-                output, where several cases share standard streams; else empty.
-            base_rss: mebibytes that a fresh process has; negative where /proc shows others too.
+            job: it has a case left.
+            processes: the sandbox's.
+            scratch: working folder of the program.
         """
         self.job = job
-        self.pid = pid
-        self.pidfd = os.pidfd_open(pid)
-        self.channel, self.stdout = streams
-        for fd in streams:
-            if fd >= 0:
-                os.set_blocking(fd, False)
-        self._nonce = secret.hex() if job.suite["kind"] != "stdin" else ""
-        self._mark = secret if job.suite["kind"] == "stdin" else b""
-        self._base_rss = base_rss
-        self._tree = job.suite["processes"] and base_rss >= 0
-        self._clock = (~pid << 3) | 2  # its CPU clock, see clock_getcpuclockid(3)
-        self._rest = b""
-        self._size = 0
+        self._processes = processes
+        settings = job.suite.settings
+        end = job.next + 1 if job.one_by_one else job.total
+        proven = not job.suite.by_cases
+        self._secret = os.urandom(16).hex() if proven or end - job.next > 1 else ""
+        self._mark = bytes.fromhex(self._secret) if settings["kind"] == "stdin" else b""
+        self.channel, channel_w = _pipe()
+        self.stdout, stdout_w = _pipe() if settings["kind"] == "stdin" else (-1, -1)
+        task = self._task(scratch, end)
+        program = packed(task, job.code, job.compiled)
+        files = [program, job.suite.file.fd, channel_w, stdout_w]
+        self.given = [fd for fd in files if fd >= 0]
+        self._to_close = [fd for fd in (program, channel_w, stdout_w) if fd >= 0]
+        self._records = protocol.Records()
         self._output = bytearray()
-        self._reason = ""
-        self._failure: tuple[str, str] | None = None
-        self._fatal = False
-        self._changed = job.suite["kind"] == "functional"
-        self._finished = False
-        self._parted = False
-        self._cpu_mark = 0.0
+        self.reason = ""
+        self._failure: tuple[str, bytes] | None = None
+        self._fatal = self._finished = self._parted = False
+        self._heard = 0
+        self._answered = 0
+        self._claimed = 0
+        self._over = False
         self._slowdowns: list[float] = []
+        self._oom = processes.oom_kills()
+        processes.reset()
+        self._cpu_mark = 0.0
         self._start = self._wall_mark = time.monotonic()
 
-    def kill(self, reason: str) -> None:
-        """End the program, for a reason that becomes its outcome."""
-        self._reason = self._reason or reason
-        try:
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    def _task(self, scratch: str, end: int) -> dict[str, Any]:
+        suite, settings = self.job.suite, self.job.suite.settings
+        names = ("kind", "entry", "prelude", "compat", "processes", "memory")
+        cases = slice(self.job.next, end) if suite.by_cases else slice(0, 1)
+        return {
+            **{name: settings[name] for name in names},
+            "stop": self.job.stop_at_failure,
+            "secret": self._secret,
+            "seconds": int(2.5 * settings["cpu"] * (end - self.job.next)) + 2,
+            "scratch": scratch,
+            "spans": suite.file.spans[cases],
+        }
+
+    def started(self) -> None:
+        """The process has its descriptors: close them here."""
+        for fd in self._to_close:
+            os.close(fd)
+        self._to_close = []
 
     def close(self) -> None:
-        """Close its descriptors on this side."""
-        for fd in (self.pidfd, self.channel, self.stdout):
-            if fd >= 0:
-                os.close(fd)
+        """Close all that is still open on this side."""
+        self.started()
+        if self.channel >= 0:
+            self.close_channel()
+        if self.stdout >= 0:
+            self.close_stdout()
+
+    def close_channel(self) -> None:
+        """No more records will come."""
+        os.close(self.channel)
+        self.channel = -1
+
+    def close_stdout(self) -> None:
+        """No more output will come."""
+        os.close(self.stdout)
+        self.stdout = -1
 
     # --- time ---
 
-    def seconds_left(self) -> float:
-        """Seconds until the next look; ends the program when its time is over."""
+    def late(self) -> str:
+        """Why the program must be ended now, or empty."""
         if time.monotonic() - self._start > _LONGEST_LOOK:
             self._slowdowns.append(clock.slowdown())
         left = self._measure()
         if min(left) <= 0:  # has it answered, and was not heard yet?
             self.read_channel()
             left = self._measure()
-        look = _LONGEST_LOOK
         if left[0] <= 0:
-            self.kill("time")
-        elif left[1] <= 0:
-            self.kill("wall")
-        elif self._tree:
-            look = _TREE_LOOK
-            if cleanup.tree(self.pid)[1] - self._base_rss > self.job.suite["memory"]:
-                self.kill("memory")
-        return look if self._reason else min(look, max(0.002, min(left)))
+            return "time"
+        if left[1] <= 0:
+            return "wall"
+        settings = self.job.suite.settings
+        if settings["processes"]:
+            if self._processes.memory(settings["memory"]) > settings["memory"] + _INTERPRETER:
+                return "memory"
+            if len(self._processes.members()) > _MOST_PROCESSES:
+                self._failure = "error", b"more processes than a program may have"
+                return "error"
+        self._left = left
+        return ""
+
+    def next_look(self) -> float:
+        """Seconds until `late` should be asked again."""
+        longest = _TREE_LOOK if self.job.suite.settings["processes"] else _LONGEST_LOOK
+        return min(longest, max(0.002, min(self._left)))
+
+    def pause(self, seconds: float) -> None:
+        """The watcher has not listened for so long: that time does not count."""
+        self._wall_mark += seconds
 
     def _measure(self) -> tuple[float, float]:
         """CPU and wall seconds that the current case still has."""
-        suite = self.job.suite
-        cpu = self._cpu() - self._cpu_mark
-        if self._tree:
-            cpu = max(cpu, cleanup.tree(self.pid)[0])
+        settings = self.job.suite.settings
+        cpu = self._processes.cpu() - self._cpu_mark
         wall = time.monotonic() - self._wall_mark
-        if wall > suite["wall"]:  # time in which it had no processor does not count, up to a point
-            wall = max(wall - cleanup.waited(self.pid), 0.1 * wall)
-        return self._limit(cpu) - cpu, suite["wall"] - wall
+        if wall > settings["wall"]:  # time without a processor does not count, up to a point
+            wall = max(wall - self._processes.waited(), 0.1 * wall)
+        return self._limit(cpu) - cpu, settings["wall"] - wall
 
     def _limit(self, used: float) -> float:
         """CPU seconds that a case may use: the limit, stretched by the mean slowdown.
 
         The slowdown is measured at every later look, and at the latest when it must decide.
         """
-        limit: float = self.job.suite["cpu"]
+        limit: float = self.job.suite.settings["cpu"]
         if used <= limit:
             return limit
         if not self._slowdowns:
             self._slowdowns.append(clock.slowdown())
         return limit * sum(self._slowdowns) / len(self._slowdowns)
 
-    def _cpu(self) -> float:
-        try:
-            return time.clock_gettime(self._clock)
-        except OSError:
-            return 0.0
-
     # --- what it says ---
 
     def read_all(self) -> None:
         """Read what is left, after the end of all its processes."""
+        self._over = True
         while self.read_channel():
             pass
-        while self.stdout >= 0 and self.read_stdout():
+        while self.read_stdout():
             pass
 
     def read_channel(self) -> bool:
-        """Take records; False at the end of the stream."""
-        data = self._read(self.channel, _RECORD_BYTES)
-        if data:
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            for line in lines:
-                self._take(line.decode("ascii", "replace"))
-            if lines:
-                self._cpu_mark, self._wall_mark = self._cpu(), time.monotonic()
-        return bool(data)
+        """Take records; False once nothing more will come or counts."""
+        data = self._read(self.channel)
+        if not data or self.reason:
+            return bool(data)
+        self._heard += len(data)
+        before = self._answered
+        try:
+            for record in self._records.take(data):
+                self._take(*record)
+        except protocol.ProtocolError:
+            self._damage("the program wrote to the judge's channel")
+        if self._heard > 2 * protocol.MOST_RECORD:
+            self.reason = self.reason or "flood"
+        if self._answered > before:
+            self._next_case()
+        return True
+
+    def _next_case(self) -> None:
+        """A case has its answer: the clocks of the next one start, as measured here."""
+        self._heard = 0
+        if not self._over:
+            self._claimed = 0
+            self._cpu_mark, self._wall_mark = self._processes.cpu(), time.monotonic()
+
+    def _damage(self, what: str) -> None:
+        """The program has damaged its own judging."""
+        self._failure = self._failure or ("error", what.encode())
+        self.reason = self.reason or "error"
 
     def read_stdout(self) -> bool:
         """Take standard output; False at the end of the stream."""
-        data = self._read(self.stdout, self.job.suite["output"])
-        self._output += data
+        data = self._read(self.stdout)
+        if not self.reason:
+            self._output += data
+            if len(self._output) > self.job.suite.settings["output"]:
+                self.reason = "flood"
         return bool(data)
 
-    def _read(self, fd: int, limit: int) -> bytes:
+    def _read(self, fd: int) -> bytes:
         try:
-            data = os.read(fd, _READ)
+            return os.read(fd, _READ) if fd >= 0 else b""
         except BlockingIOError:
             return b""
-        self._size += len(data)
-        if self._size > limit:
-            self.kill("flood")
-            return b""
-        return data
 
-    def _take(self, line: str) -> None:
-        head, _, text = line.partition(" ")
-        letter, kind = head[:1], self.job.suite["kind"]
-        if letter in _OUTCOMES and kind == "functional":
-            self._take_answer(_OUTCOMES[letter], text, head[1:])
-        elif letter in ("e", "m", "E"):
-            self._failure = _OUTCOMES[letter.lower()], text
-            self._fatal = letter == "E"
-        elif kind == "stdin":
-            self._take_of_streams(letter, text, head[1:])
-        elif letter == "s" and kind == "functional":
-            self._changed, self._finished = text != "0", True
-        elif letter == "p" and self._nonce:
-            self._finished = text == self._nonce
+    def _take(self, letter: bytes, cpu: int, wall: int, text: bytes) -> None:
+        kind = self.job.suite.settings["kind"]
+        outcome = protocol.RECORDS[letter]
+        if letter in b"ac" and self.job.suite.by_cases:
+            self._take_parting(letter, text)
+        elif kind == "functional" and letter != b"E" and outcome:
+            self._answer(outcome, text, cpu, wall)
+        elif outcome and letter in b"emE":
+            self._failure = outcome, text
+            self._fatal = letter == b"E"
+        elif kind == "stdin" and letter == b"x":
+            self._take_output(cpu, wall)
+        elif letter == b"p" and self._secret and not self.job.suite.by_cases:
+            self._finished = text == self._secret.encode()
+        else:
+            raise protocol.ProtocolError("a record that does not belong to its suite")
 
-    def _take_answer(self, outcome: str, text: str, times: str) -> None:
-        cpu, _, wall = times.partition(":")
-        if cpu.isdecimal() and wall.isdecimal():
-            self._report(outcome, text, int(cpu), int(wall))
-
-    def _take_of_streams(self, letter: str, text: str, times: str) -> None:
-        if letter == "c" and self.job.suite["share_code"] and not self.job.compiled:
-            self.job.compiled = bytes.fromhex(text)
-        elif letter == "x":
-            self._finished = not self._mark
-            self._take_output(times)
-        elif letter == "a" and self._mark:
+    def _take_parting(self, letter: bytes, text: bytes) -> None:
+        """Later cases have a process each; the compiled program counts only as first record."""
+        if letter == b"a":
             self._parted = self.job.one_by_one = True
+            if not self._answered:
+                self._mark = b""
+        elif not self._answered and not self._parted and not self.job.compiled:
+            self.job.compiled = text
 
-    def _take_output(self, times: str) -> None:
+    def _take_output(self, cpu: int, wall: int) -> None:
         """Report a case whose output has come to its mark."""
+        if not self._mark:
+            self._finished = True
         while self._mark:
             end = self._output.find(self._mark)
             if end >= 0:
-                text = self._output[:end].decode("utf-8", "surrogateescape")
+                text = bytes(memoryview(self._output)[:end])
                 del self._output[: end + len(self._mark)]
-                self._size = len(self._output)
-                self._take_answer("output", text, times)
+                self._answer("output", text, cpu, wall)
                 return
-            if not self.read_stdout():  # a record that the program made up
+            if not self.read_stdout() or self.reason:  # a record that the program made up
                 return
 
-    def _report(self, outcome: str, text: str, cpu: int, wall: int) -> None:
+    def _answer(self, outcome: str, text: bytes, cpu: int, wall: int) -> None:
+        """A case is over, as the process says."""
+        if self._parted and self._answered:
+            return
+        self._answered += 1
+        self._claimed += cpu
         if cpu > 1e6 * self._limit(cpu / 1e6):
-            outcome, text = "time", ""
+            outcome, text = "time", b""
         self.job.report(outcome, text, cpu, wall)
 
     # --- its end ---
@@ -252,35 +343,45 @@ class Child:
 
         Args:
             status: as `os.wait4` gives it.
-            cpu: CPU seconds of the whole process.
+            cpu: CPU seconds of all its processes.
         """
         job = self.job
-        job.changed = job.changed or self._changed
-        if self._reason == "stop" or job.done or self._parted:
+        if self.reason == "stop" or job.done or (self._parted and self._answered):
             return
-        wall = time.monotonic() - self._start
-        functional = job.suite["kind"] == "functional"
-        if not functional or not self._finished:
-            outcome, text = self._outcome(status, cpu)
-            spent = cpu - self._cpu_mark if functional or self._mark else cpu
-            self._report(outcome, text, int(1e6 * spent), int(1e6 * wall))
-            while self._fatal and not job.done:
-                job.report(outcome, text, 0, 0)
-        elif not job.one_by_one:
-            while not job.done:
-                job.report("error", "the program answered fewer cases than there are", 0, 0)
+        wall = time.monotonic() - self._wall_mark
+        spent = max(0.0, cpu - self._cpu_mark)
+        outcome, text = self._outcome(status, spent)
+        job.report(outcome, text, max(0, int(1e6 * spent) - self._claimed), int(1e6 * wall))
+        while self._fatal and not job.done:
+            job.report(outcome, text, 0, 0)
 
-    def _outcome(self, status: int, cpu: float) -> tuple[str, str]:
+    def _outcome(self, status: int, spent: float) -> tuple[str, bytes]:
         code = os.waitstatus_to_exitcode(status)
-        if self._reason:
-            return self._reason, ""
-        spent = cpu - self._cpu_mark
+        if self.reason and self.reason != "error":
+            return self.reason, b""
         if spent > self._limit(spent) or code == -signal.SIGXCPU:
-            return "time", ""
+            return "time", b""
         if self._failure:
             return self._failure
-        if self._finished or (self.job.suite["kind"] == "stdin" and code == 0):
-            return "output", self._output.decode("utf-8", "surrogateescape")
+        if self._finished or (self.job.suite.settings["kind"] == "stdin" and code == 0):
+            return "output", bytes(self._output)
+        if code == -signal.SIGKILL:
+            cause = "memory ran out" if self._processes.oom_kills() > self._oom else "by itself, or"
+            return "killed", cause.encode()
         if code < 0:
-            return "error", f"killed by {signal.Signals(-code).name}"
-        return "error", f"ended with exit code {code} before it was done"
+            return "error", f"killed by {_name(-code)}".encode()
+        return "error", f"ended with exit code {code} before it was done".encode()
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe of which the reading end never waits."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    return reading, writing

@@ -4,11 +4,12 @@ A defect of the sandbox, of the interpreter or of what it loads would else look 
 error of every program. Standard library, and expected answers, as for any other program.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from funprm.errors import ExecutorError
+from funprm.executors import protocol
 from funprm.executors.grading.suites import PreparedSuite
-from funprm.executors.local.worker import Worker
 from funprm.records import Case, Status, Suite
 
 _CHECK = "def check(candidate):\n    assert candidate(20) == 21\n"
@@ -26,36 +27,64 @@ _PROGRAMS = (
 _SECONDS = 30.0
 
 
-def check(worker: Worker) -> None:
-    """Judge the programs on an idle worker.
-
-    Raises:
-        ExecutorError: one does not pass, or the worker has gone.
-    """
-    suites = [PreparedSuite(suite, _SECONDS, compat=False) for suite, _ in _PROGRAMS]
-    messages: list[list[Any]] = []
-    for number, (suite, (_, code)) in enumerate(zip(suites, _PROGRAMS, strict=True), 1):
-        messages.append(["suite", -number, suite.payload()])
-        messages.append(["job", -number, -number, code, 0, False, True])
-        messages.append(["forget", -number])
-    worker.send(messages)
-    seen = dict.fromkeys(range(-len(suites), 0), 0)
-    ended = 0
-    while ended < len(suites):
-        replies = worker.receive()
-        if replies is None:
-            raise ExecutorError(f"a worker of the judge ended on a test program: {worker.error()}")
-        for reply in replies:
-            if reply[0] == "cases":
-                seen[reply[1]] += _passed(suites[-reply[1] - 1], *reply[2:])
-            ended += reply[0] == "end"
-    for number, suite in enumerate(suites, 1):
-        if seen[-number] != suite.total:
-            raise ExecutorError(_fault(suite, "some cases have no answer"))
+class KilledError(ExecutorError):
+    """A test program was ended from outside; that says nothing about the worker."""
 
 
-def _passed(suite: PreparedSuite, first: int, memory: float, reports: list[list[Any]]) -> int:
-    for index, (outcome, text, _, _) in enumerate(reports, first):
+class Canary:
+    """The test programs on one worker."""
+
+    def __init__(self) -> None:
+        """Nothing was sent yet."""
+        self._suites = [PreparedSuite(suite, _SECONDS, compat=False) for suite, _ in _PROGRAMS]
+        self._seen = [0] * len(_PROGRAMS)
+        self._ended = 0
+
+    def frames(
+        self, suite_frames: Callable[[int, PreparedSuite], list[protocol.Frame]]
+    ) -> list[protocol.Frame]:
+        """What to send; suites and jobs have negative numbers.
+
+        Args:
+            suite_frames: what a worker must be told of a suite.
+        """
+        frames = []
+        for number, (suite, (_, code)) in enumerate(zip(self._suites, _PROGRAMS, strict=True), 1):
+            frames += suite_frames(-number, suite)
+            job = protocol.Frame("job", -number, -number, 0, False, True, body=code.encode())
+            frames += [job, protocol.Frame("forget", -number)]
+        return frames
+
+    def take(self, frame: protocol.Frame) -> bool:
+        """Look at an answer; True once all programs have passed.
+
+        Raises:
+            ExecutorError: one does not.
+            ProtocolError: the answer is none.
+        """
+        place = -frame.fields[0] - 1 if frame.fields else -1
+        if not 0 <= place < len(self._suites):
+            raise protocol.ProtocolError("an answer to nothing asked")
+        suite = self._suites[place]
+        if frame.kind == "cases":
+            _, first, memory, reports = frame.fields
+            self._seen[place] += _passed(suite, first, memory, reports, frame.body)
+        elif frame.kind == "end":
+            self._ended += 1
+            if self._seen[place] != suite.total:
+                raise ExecutorError(_fault(suite, "some cases have no answer"))
+        return self._ended == len(self._suites)
+
+
+def _passed(
+    suite: PreparedSuite, first: int, memory: float, reports: list[list[Any]], body: bytes
+) -> int:
+    for index, report in enumerate(zip(reports, protocol.texts(reports, body), strict=True), first):
+        (outcome, *_), text = report
+        if outcome == "killed":
+            raise KilledError("a test program was killed")
+        if index >= suite.total:
+            raise protocol.ProtocolError("more answers than cases")
         result = suite.result(index, outcome, text, (0.0, 0.0, memory))
         if result.status is not Status.PASSED:
             raise ExecutorError(_fault(suite, f"{result.status}: {result.detail}"))

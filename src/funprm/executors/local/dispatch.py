@@ -1,27 +1,34 @@
 """Which job goes to which worker, and what becomes of it.
 
 Jobs are read only as fast as workers end them. Three kinds go before new ones: jobs whose
-worker died (once more, alone on a worker, so that a second death has one suspect), cases that
-must be repeated in a process of their own, and programs that ran out of wall time without having
-had the processor (once more, with all other workers idle).
+worker died (alone on a worker, so that a further death has one suspect), programs that somebody
+has killed, and programs that ran out of wall time without having had the processor (once more,
+with all other workers idle).
 """
 
 import itertools
-import select
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from funprm.executors import protocol
 from funprm.executors.grading.suites import PreparedSuite
+from funprm.executors.local.pool import Pool
 from funprm.executors.local.worker import Worker
 from funprm.interfaces import Job
 from funprm.records import CaseResult, Status, Verdict
 
-_AHEAD = 0.06
+_AHEAD = 0.1
 """Seconds of work that a worker has in hand, so that it need not wait for us."""
 _MOST_AHEAD = 128
+_MOST_BYTES_AHEAD = 32 << 20
 _LITTLE = 0.8
 """Share of the CPU limit below which running out of wall time is blamed on the machine."""
+_MOST_DEATHS = 4
+"""Deaths of workers that a job survives: without one's own fault, several in a row are rare."""
+_MOST_KILLS = 2
+"""Times that a program is run again because it was killed, perhaps by somebody else."""
+_INCOMPARABLE = (MemoryError, RecursionError, ArithmeticError, ValueError)
 
 
 MOST_TIME_LIMITS = 3
@@ -42,39 +49,54 @@ class _Pending:
         self.shared = suite.by_cases
         self.alone = False
         self.deaths = 0
+        self.kills = 0
         self.failed = -1
         self.settled = False
-        self.suspect = False
+        self.doubt = ""
 
     def again(self, first: int, *, shared: bool, alone: bool = False) -> None:
         """Prepare to run cases from `first` on once more."""
+        if self.suite.compat and self.suite.by_cases:
+            first, shared = 0, True  # one object for all cases
         del self.results[first:]
         self.first, self.shared, self.alone = first, shared, alone
-        self.settled = self.suspect = False
+        self.settled, self.doubt = False, ""
         failures = (r.index for r in self.results if r.status is not Status.PASSED)
         self.failed = next(failures, -1)
 
-    def take(self, first: int, memory: float, reports: list[list[Any]]) -> bool:
+    def take(self, first: int, memory: float, reports: Iterable[tuple[Any, ...]]) -> bool:
         """Note reports about cases from `first` on; True if the worker may stop."""
         for index, (outcome, text, cpu, wall) in enumerate(reports, first):
-            if self.settled or index != len(self.results):
-                return False
-            usage = (cpu / 1e6, wall / 1e6, memory)
-            self._judge(index, outcome, self.suite.result(index, outcome, text, usage))
+            if self.settled or index != len(self.results) or index >= self.suite.total:
+                break
+            self._judge(index, outcome, text, (cpu / 1e6, wall / 1e6, memory))
         return self.settled
 
-    def _judge(self, index: int, outcome: str, result: CaseResult) -> None:
+    def _judge(
+        self, index: int, outcome: str, text: str, usage: tuple[float, float, float]
+    ) -> None:
+        if outcome == "killed":
+            self.kills += 1
+            self.doubt = "killed" if self.kills <= _MOST_KILLS else ""
+            outcome, text = "error", f"killed by SIGKILL ({text})"
+        try:
+            result = self.suite.result(index, outcome, text, usage)
+        except _INCOMPARABLE as error:
+            what = f"its answer cannot be compared: {type(error).__name__}"
+            result = self.suite.result(index, "error", what, usage)
         self.results.append(result)
-        if result.status is Status.PASSED:
-            return
-        if outcome == "wall" and not self.alone:
-            self.suspect = result.cpu < _LITTLE * self.suite.seconds
+        if result.status is not Status.PASSED:
+            self._note_failure(index, outcome, result)
+
+    def _note_failure(self, index: int, outcome: str, result: CaseResult) -> None:
+        if outcome == "wall" and not self.alone and result.cpu < _LITTLE * self.suite.seconds:
+            self.doubt = "wall"
         if self.failed < 0:
             self.failed = index
         slow = sum(r.status is Status.TIME_LIMIT for r in self.results)
         cases = self.suite.suite.cases
         most = 1 if cases and cases[index].output is None else MOST_TIME_LIMITS
-        self.settled = self.suspect or self.job.stop_at_first_failure or slow >= most
+        self.settled = bool(self.doubt) or self.job.stop_at_first_failure or slow >= most
 
     def verdict(self) -> Verdict:
         """The verdict, all cases being known."""
@@ -100,8 +122,7 @@ class Dispatch:
         self,
         jobs: Iterable[Job],
         prepare: Callable[[Job], tuple[int, PreparedSuite]],
-        workers: list[Worker],
-        replace: Callable[[Worker], Worker],
+        pool: Pool,
         numbers: Iterator[int] | None = None,
     ) -> None:
         """Set up; `verdicts` does the work.
@@ -109,14 +130,12 @@ class Dispatch:
         Args:
             jobs: what is to be judged; read lazily.
             prepare: gives a job's suite and its number.
-            workers: idle workers.
-            replace: gives a new worker for a dead one.
+            pool: idle workers.
             numbers: unused job numbers.
         """
         self._jobs = iter(jobs)
         self._prepare = prepare
-        self._workers = workers
-        self._replace = replace
+        self._pool = pool
         self._numbers = numbers or itertools.count()
         self._pending: dict[int, _Pending] = {}
         self._urgent: deque[_Pending] = deque()
@@ -126,42 +145,52 @@ class Dispatch:
         self._exhausted = False
 
     def verdicts(self) -> Iterator[Verdict]:
-        """Verdicts as they come."""
+        """Verdicts as they come.
+
+        Raises:
+            ExecutorError: no worker can be started any more.
+        """
         while True:
             self._fill()
             while self._ready:
                 yield self._ready.popleft()
-            if not self._busy():
-                if self._exhausted and not (self._urgent or self._alone or self._suspects):
-                    return
-                continue
-            for worker in self._wait():
-                self._receive(worker)
+            if self._is_over():
+                return
+            for worker, frames in self._pool.listen():
+                if frames is None or not self._receive(worker, frames):
+                    self._bury(worker)
+
+    def _is_over(self) -> bool:
+        left = self._pending or self._urgent or self._alone or self._suspects
+        return self._exhausted and not left
 
     def _busy(self) -> list[Worker]:
-        return [w for w in self._workers if w.jobs]
+        return [w for w in self._pool.workers if w.jobs]
 
     # --- sending ---
 
     def _fill(self) -> None:
         if self._alone:
-            if not self._busy():
-                self._send(0, [self._alone.popleft()])
+            idle = next((w for w in self._pool.workers if w.ready), None)
+            if idle and not self._busy():
+                self._send(idle, [self._alone.popleft()])
             return
-        for position, worker in enumerate(self._workers):
+        for worker in list(self._pool.workers):
             if not self._may_take(worker):
                 continue
             if self._suspects:
                 if not worker.jobs:
-                    self._send(position, [self._suspects.popleft()])
+                    self._send(worker, [self._suspects.popleft()])
                 continue
             room = _room(worker) - len(worker.jobs)
             batch = list(itertools.islice(self._next(), max(room, 0)))
             if batch:
-                self._send(position, batch)
+                self._send(worker, batch)
 
     def _may_take(self, worker: Worker) -> bool:
         """A worker with a suspect job gets no other, nor one that still has enough."""
+        if not worker.ready or worker.bytes_ahead > _MOST_BYTES_AHEAD:
+            return False
         suspect = any(self._pending[n].deaths for n in worker.jobs)
         return not suspect and len(worker.jobs) <= _room(worker) // 2
 
@@ -180,82 +209,76 @@ class Dispatch:
                 continue
             yield _Pending(next(self._numbers), job, suite, number)
 
-    def _send(self, position: int, batch: list[_Pending]) -> None:
-        worker = self._workers[position]
+    def _send(self, worker: Worker, batch: list[_Pending]) -> None:
         worker.note_start()
-        messages: list[Any] = []
+        frames: list[protocol.Frame] = []
         for pending in batch:
-            messages += worker.suite_messages(pending.suite_number, pending.suite)
-            messages.append(_message(pending))
+            frames += worker.suite_frames(pending.suite_number, pending.suite)
+            frames.append(_frame(pending))
             self._pending[pending.number] = pending
-            worker.jobs.add(pending.number)
-        if not worker.send(messages):
+            worker.jobs[pending.number] = len(frames[-1].body)
+        if not worker.send(frames):
             self._bury(worker)
 
     # --- receiving ---
 
-    def _wait(self) -> list[Worker]:
-        poll = select.poll()
-        by_fd = {w.fd: w for w in self._busy()}
-        for fd in by_fd:
-            poll.register(fd, select.POLLIN)
-        return [by_fd[fd] for fd, _ in poll.poll()]
-
-    def _receive(self, worker: Worker) -> None:
-        messages = worker.receive()
-        if messages is None:
-            self._bury(worker)
-            return
+    def _receive(self, worker: Worker, frames: list[protocol.Frame]) -> bool:
+        """Take what a worker says; False if it is nonsense."""
         stops = []
         ended = 0
-        for message in messages:
-            pending = self._pending.get(message[1])
-            if pending is None:
+        for frame in frames:
+            number = frame.fields[0] if frame.fields else -1
+            if number not in worker.jobs:
                 continue
-            if message[0] == "end":
+            pending = self._pending[number]
+            if frame.kind == "end":
                 ended += 1
-                self._end(worker, pending, changed=message[2])
-            elif pending.take(*message[2:]):
-                stops.append(["stop", pending.number])
+                del worker.jobs[number], self._pending[number]
+                self._end(pending)
+            elif frame.kind == "cases" and self._take(pending, frame):
+                stops.append(number)
         worker.note_pace(ended)
-        stops = [s for s in stops if s[1] in self._pending]
-        if stops:
-            worker.send(stops)
+        frames = [protocol.Frame("stop", n) for n in stops if n in self._pending]
+        return not frames or worker.send(frames)
 
-    def _end(self, worker: Worker, pending: _Pending, *, changed: bool) -> None:
+    def _take(self, pending: _Pending, frame: protocol.Frame) -> bool:
+        _, first, memory, reports = frame.fields
+        texts = protocol.texts(reports, frame.body)
+        both = zip(reports, texts, strict=True)
+        return pending.take(first, memory, ((r[0], text, r[2], r[3]) for r, text in both))
+
+    def _end(self, pending: _Pending) -> None:
         """A worker has done with a job; is that its verdict?"""
-        del self._pending[pending.number]
-        worker.jobs.discard(pending.number)
-        if pending.suspect:
-            pending.again(len(pending.results) - 1, shared=False, alone=True)
+        last = len(pending.results) - 1
+        if pending.doubt == "wall":
+            pending.again(last, shared=False, alone=True)
             self._alone.append(pending)
-        elif pending.shared and changed and self._state_matters(pending):
+        elif pending.doubt:
+            pending.again(last, shared=False)
             self._urgent.append(pending)
-        else:
+        elif pending.settled or len(pending.results) == pending.suite.total:
             self._ready.append(pending.verdict())
-
-    def _state_matters(self, pending: _Pending) -> bool:
-        """Whether cases after the first must be run again, in a process each."""
-        if pending.suite.compat or len(pending.results) - pending.first <= 1:
-            return False
-        pending.again(pending.first + 1, shared=False)
-        return True
+        else:
+            self._retry(pending)
 
     # --- deaths ---
 
     def _bury(self, worker: Worker) -> None:
-        """Replace a dead worker; its jobs get one more chance each."""
+        """Replace a dead worker; its jobs get another chance each."""
         lost = [self._pending.pop(n) for n in sorted(worker.jobs)]
         worker.jobs.clear()
-        self._workers[self._workers.index(worker)] = self._replace(worker)
         for pending in lost:
-            pending.deaths += 1
-            if pending.deaths > 1:
-                why = "the worker that ran it died twice; the judge, or the machine, failed"
-                self._ready.append(not_judged(pending.job, pending.suite.total, why))
-            else:
-                pending.again(pending.first, shared=pending.shared, alone=pending.alone)
-                self._suspects.append(pending)
+            self._retry(pending)
+        self._pool.replace(worker)
+
+    def _retry(self, pending: _Pending) -> None:
+        pending.deaths += 1
+        if pending.deaths > _MOST_DEATHS:
+            why = f"its worker died {pending.deaths} times; the judge, or the machine, failed"
+            self._ready.append(not_judged(pending.job, pending.suite.total, why))
+        else:
+            pending.again(pending.first, shared=pending.shared, alone=pending.alone)
+            self._suspects.append(pending)
 
 
 def _room(worker: Worker) -> int:
@@ -265,14 +288,8 @@ def _room(worker: Worker) -> int:
     return max(1, min(_MOST_AHEAD, int(_AHEAD / worker.pace)))
 
 
-def _message(pending: _Pending) -> list[Any]:
+def _frame(pending: _Pending) -> protocol.Frame:
     job = pending.job
-    return [
-        "job",
-        pending.number,
-        pending.suite_number,
-        job.code,
-        pending.first,
-        not pending.shared,
-        job.stop_at_first_failure,
-    ]
+    fields = (pending.number, pending.suite_number, pending.first)
+    code = job.code.encode("utf-8", "surrogatepass")
+    return protocol.Frame("job", *fields, not pending.shared, job.stop_at_first_failure, body=code)

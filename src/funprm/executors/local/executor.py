@@ -12,13 +12,14 @@ from typing import Self
 from funprm.errors import ConfigError, ExecutorError
 from funprm.executors.grading.suites import PreparedSuite
 from funprm.executors.inside.isolation import LAYERS
-from funprm.executors.local import canary, scratch
+from funprm.executors.local import scratch
 from funprm.executors.local.dispatch import Dispatch
+from funprm.executors.local.pool import Pool
 from funprm.executors.local.worker import Worker
 from funprm.interfaces import Job
 from funprm.records import Json, Suite, Verdict
 
-RULES = 2
+RULES = 3
 """Version of everything that determines verdicts, part of their keys.
 
 Raise it with every change after which some program could get another verdict from the same suite:
@@ -70,7 +71,7 @@ class LocalExecutor:
         self._python = python
         self._seconds = float(seconds)
         self._disable = tuple(disable)
-        self._workers: list[Worker] = []
+        self._pool = Pool(lambda: Worker(self._python, self._disable), self._check_layers)
         self._suites: dict[Suite, tuple[int, PreparedSuite]] = {}
         self._recent: tuple[Suite | None, tuple[int, PreparedSuite] | None] = (None, None)
         self._suite_numbers = itertools.count()
@@ -120,47 +121,30 @@ class LocalExecutor:
         done = False
         try:
             self._start()
-            run = Dispatch(jobs, self._prepare, self._workers, self._replace, self._numbers)
+            run = Dispatch(jobs, self._prepare, self._pool, self._numbers)
             yield from run.verdicts()
             done = True
         finally:
             if not done:  # abandoned half-way: what still runs is of no use
-                self._end_workers()
+                self._pool.close()
             self._judging.release()
 
     def close(self) -> None:
         """End all worker processes."""
-        self._end_workers()
+        self._pool.close()
 
-    def _end_workers(self) -> None:
-        while self._workers:
-            self._workers.pop().close()
+    @property
+    def _workers(self) -> list[Worker]:
+        return self._pool.workers
 
     def _start(self) -> None:
         if not self._workers:
             scratch.sweep()
         try:
-            while len(self._workers) < self._count:
-                self._workers.append(Worker(self._python, self._disable))
-            for worker in self._workers:
-                if worker.layers_off is None:
-                    worker.hello()
-                    self._check_layers(worker.layers_off or {})
-                    canary.check(worker)
+            self._pool.fill(self._count)
         except BaseException:
-            self._end_workers()
+            self._pool.close()
             raise
-
-    def _replace(self, dead: Worker) -> Worker:
-        dead.close()
-        worker = Worker(self._python, self._disable)
-        try:
-            worker.hello()
-            canary.check(worker)
-        except BaseException:
-            worker.close()
-            raise
-        return worker
 
     def _check_layers(self, off: dict[str, str]) -> None:
         missing = [name for name in self._required if name in off]
@@ -216,12 +200,9 @@ def probe(python: str = "", disable: tuple[str, ...] = ()) -> dict[str, str]:
     Raises:
         ExecutorError: a worker cannot be started.
     """
-    worker = Worker(python, disable)
-    try:
-        worker.hello()
-        return dict(worker.layers_off or {})
-    finally:
-        worker.close()
+    with LocalExecutor(1, python=python, disable=disable, require_isolation=("none",)) as executor:
+        executor._start()
+        return dict(executor._workers[0].layers_off or {})
 
 
 _CURES = {

@@ -1,0 +1,335 @@
+"""The watcher: takes jobs from the host, has processes made for them, watches them, reports.
+
+It stands outside of the process namespace of the programs, and is the only one that knows several
+of them at once: the zygote, which programs are copies of, knows none. Whatever comes is read when
+it comes and written when it can be: nothing here waits for one side alone. Nothing here knows an
+expected output: it says what a program did, and the host judges. Standard library only.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import select
+import socket
+import sys
+import time
+from collections import deque
+
+from funprm.executors import protocol
+from funprm.executors.inside import clock
+from funprm.executors.inside.folders import Folders
+from funprm.executors.inside.isolation import Isolation
+from funprm.executors.inside.usage import Processes
+from funprm.executors.inside.watch import Child, Job, Suite
+
+_QUIET = 0.005
+"""Seconds in which only a program's end is waited for: most end within, and nothing else wakes."""
+_FLUSH = 0.02
+"""Seconds for which reports may wait for company."""
+_ALIVE = 1.0
+"""Seconds after which the host is told that there is nothing to tell."""
+_PATIENCE = 20.0
+"""Seconds that the zygote may take for what takes milliseconds."""
+_HIGH, _LOW = 32 << 20, 8 << 20
+"""Bytes not taken by the host yet, at which programs are not listened to, and again are."""
+_MOST_PRELUDE = 1 << 15
+_STANDARD = sys.stdlib_module_names - {"antigravity", "this", "idlelib", "tkinter", "turtle"}
+_HARMLESS = ("sys.setrecursionlimit(50000)", "inf = float('inf')")
+_MOCKS = "import unittest.mock"
+
+
+class ZygoteError(Exception):
+    """The zygote is gone, or does not do what it must."""
+
+
+class HostGoneError(Exception):
+    """The host has closed its end."""
+
+
+class Watcher:
+    """The loop of a worker's first process."""
+
+    def __init__(self, host: socket.socket, link: socket.socket, zygote: int) -> None:
+        """Set up; `run` does the work.
+
+        Args:
+            host: the connection to the host.
+            link: the connection to the zygote.
+            zygote: its process id.
+        """
+        link.setblocking(False)
+        self._host = protocol.Connection(host, protocol.TO_WORKER)
+        self._link = link
+        self._processes = Processes(zygote)
+        self._folders: Folders | None = None
+        self._suites: dict[int, Suite] = {}
+        self._preludes: dict[str, int] = {"": -1}
+        self._queue: deque[Job] = deque()
+        self._child: Child | None = None
+        self._outbox: list[protocol.Frame] = []
+        self._flushed = self._told = time.monotonic()
+        self._killed = 0.0
+        self._paused = 0.0
+
+    def run(self, layers: Isolation) -> None:
+        """Work until the host goes away.
+
+        Args:
+            layers: what isolates the zygote.
+
+        Raises:
+            HostGoneError: it has.
+            ZygoteError: the zygote is gone.
+            ProtocolError: what came is no message.
+        """
+        sys.set_int_max_str_digits(0)  # what comes from the host may be read
+        order = self._answer(protocol.READY)
+        hello = json.loads(order[1:])
+        clock.warm_up()
+        layers.settle(hello["off"], hello["uid"])
+        self._folders = layers.folders
+        self._outbox.append(protocol.Frame("hello", hello))
+        while True:
+            if self._queue and self._host.waiting < _HIGH:
+                self._work(self._queue.popleft())
+            else:
+                self._flush()
+                self._wait_for_host()
+
+    # --- the host ---
+
+    def _wait_for_host(self) -> None:
+        poll = select.poll()
+        poll.register(self._host, select.POLLIN | (self._host.waiting and select.POLLOUT))
+        poll.register(self._link, 0)
+        for fd, _ in poll.poll():
+            if fd == self._link.fileno():
+                raise ZygoteError("the zygote has ended")
+            self._talk()
+
+    def _talk(self) -> None:
+        """Send what can be sent, take what has come."""
+        frames = self._host.receive()
+        if frames is None or not self._host.flush():
+            raise HostGoneError
+        for frame in frames:
+            self._handle(frame)
+
+    def _handle(self, frame: protocol.Frame) -> None:
+        number = frame.fields[0]
+        if frame.kind == "suite":
+            self._suites[number] = Suite(frame.fields[1], frame.body)
+        elif frame.kind == "forget":
+            self._suites.pop(number, None)
+        elif frame.kind == "job":
+            suite = self._suites.get(frame.fields[1])
+            if suite is None:
+                raise protocol.ProtocolError(f"a job of an unknown suite {frame.fields[1]}")
+            self._queue.append(Job(frame, suite))
+        elif self._child is not None and self._child.job.id == number:
+            self._child.job.stopped = True
+            self._kill("stop")
+        else:
+            for job in self._queue:
+                job.stopped = job.stopped or job.id == number
+
+    def _flush(self) -> None:
+        self._flushed = time.monotonic()
+        if self._outbox:
+            if not self._host.send(self._outbox):
+                raise HostGoneError
+            self._outbox, self._told = [], self._flushed
+
+    def _report(self, job: Job) -> None:
+        if job.reports:
+            self._outbox.append(job.frame())
+
+    def _keep_host_informed(self, job: Job) -> None:
+        now = time.monotonic()
+        if now - self._flushed > _FLUSH or job.size > _LOW:
+            self._report(job)
+            self._flush()
+            self._talk()
+        if now - self._told > _ALIVE:
+            self._outbox.append(protocol.Frame("alive"))
+            self._flush()
+
+    # --- one job ---
+
+    def _work(self, job: Job) -> None:
+        """Have a job's cases run, in as many processes as it takes; each has at least one."""
+        assert self._folders is not None
+        suite = job.suite
+        if suite.prelude is None:
+            suite.prelude = self._prelude_of(suite)
+        while not job.done:
+            child = self._child = Child(job, self._processes, self._folders.fresh())
+            try:
+                self._order(protocol.fork_order(suite.prelude), child.given)
+                child.started()
+                self._watch(child)
+            finally:
+                self._child = None
+                child.close()
+            self._keep_host_informed(job)
+            while self._host.waiting > _HIGH:
+                self._wait_for_host()
+        self._report(job)
+        self._outbox.append(protocol.Frame("end", job.id))
+        self._keep_host_informed(job)
+
+    def _prelude_of(self, suite: Suite) -> int:
+        """The number under which the zygote knows a suite's prelude, once it has run it."""
+        text = suite.settings["prelude"]
+        if suite.settings["kind"] == "unittest":
+            self._learn(_MOCKS)
+        return self._learn(text)
+
+    def _learn(self, prelude: str) -> int:
+        if prelude not in self._preludes:
+            number = -1
+            if is_harmless(prelude):
+                self._order(protocol.PRELUDE + prelude.encode())
+                number = protocol.number_of(self._answer(protocol.KNOWN))
+            self._preludes[prelude] = number
+        return self._preludes[prelude]
+
+    # --- the zygote ---
+
+    def _order(self, order: bytes, descriptors: list[int] | None = None) -> None:
+        try:
+            protocol.send_order(self._link, order, descriptors or [])
+        except OSError as error:
+            raise ZygoteError(f"the zygote takes no orders: {error}") from None
+
+    def _answer(self, kind: bytes) -> bytes:
+        """Wait for the zygote's answer of a kind."""
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        if not poll.poll(1000 * _PATIENCE):
+            raise ZygoteError("the zygote does not answer")
+        order, _ = protocol.receive_order(self._link)
+        if order[:1] != kind:
+            raise ZygoteError("the zygote has ended" if not order else "the zygote is confused")
+        return order
+
+    def _kill(self, reason: str) -> None:
+        """End the program, for a reason that becomes its outcome."""
+        assert self._child is not None
+        self._child.reason = self._child.reason or reason
+        if not self._killed:
+            self._killed = time.monotonic()
+            self._order(protocol.KILL)
+
+    # --- watching ---
+
+    def _watch(self, child: Child) -> None:
+        """Wait for a program's end, or bring it about; then note what it did."""
+        self._killed = self._paused = 0.0
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        if not poll.poll(_QUIET * 1000):
+            while not self._look(child):
+                self._keep_host_informed(child.job)
+        order = self._answer(protocol.ENDED)
+        status, _, memory, cpu = protocol.usage_of(order)
+        child.read_all()
+        child.job.memory = max(child.job.memory, memory / 1024)
+        child.conclude(status, cpu)
+
+    def _look(self, child: Child) -> bool:
+        """Wait for something to happen; True at the program's end."""
+        wait = self._next_look(child)
+        if self._outbox or child.job.reports:
+            wait = min(wait, _FLUSH)
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        poll.register(self._host, select.POLLIN | (self._host.waiting and select.POLLOUT))
+        for fd in () if self._is_paused(child) else (child.channel, child.stdout):
+            if fd >= 0:
+                poll.register(fd, select.POLLIN)
+        ready = {fd for fd, _ in poll.poll(1000 * wait + 1)}
+        # Records may take output along: read after them, it would look as if it had ended.
+        if child.stdout in ready and not child.read_stdout():
+            child.close_stdout()
+        if child.channel in ready and not child.read_channel():
+            child.close_channel()
+        if child.reason:
+            self._kill(child.reason)
+        if self._host.fileno() in ready:
+            self._talk()
+        return self._link.fileno() in ready
+
+    def _next_look(self, child: Child) -> float:
+        """Seconds until the next look; ends the program when its time is over."""
+        if self._killed:
+            if time.monotonic() - self._killed > _PATIENCE:
+                raise ZygoteError("a program does not end")
+            return _ALIVE
+        if self._paused:
+            return _ALIVE
+        reason = child.late()
+        if reason:
+            self._kill(reason)
+            return _ALIVE
+        return child.next_look()
+
+    def _is_paused(self, child: Child) -> bool:
+        """Whether the host must take reports before the program is listened to again."""
+        now = time.monotonic()
+        if self._paused:
+            child.pause(now - self._paused)
+        waiting = self._host.waiting
+        paused = waiting > (_LOW if self._paused else _HIGH) and not self._killed
+        self._paused = now if paused else 0.0
+        return paused
+
+
+def is_harmless(prelude: str) -> bool:
+    """Whether a prelude does nothing but import standard modules."""
+    if len(prelude) > _MOST_PRELUDE:
+        return False
+    try:
+        tree = ast.parse(prelude)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return all(map(_is_import, tree.body))
+
+
+def _is_import(node: ast.stmt) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return node.level == 0 and (node.module or "").partition(".")[0] in _STANDARD
+    if isinstance(node, ast.Import):
+        return all(name.name.partition(".")[0] in _STANDARD for name in node.names)
+    return isinstance(node, ast.Expr | ast.Assign) and ast.unparse(node) in _HARMLESS
+
+
+def watch(host: socket.socket, link: socket.socket, zygote: int, layers: Isolation) -> None:
+    """Be the watcher until the host goes away; then end the zygote with all that it runs.
+
+    Args:
+        host: the connection to the host.
+        link: the connection to the zygote.
+        zygote: its process id.
+        layers: what isolates it.
+    """
+    try:
+        Watcher(host, link, zygote).run(layers)
+    except HostGoneError:
+        pass
+    finally:
+        link.close()  # the zygote ends what it runs, and itself
+        _reap(zygote)
+        layers.folders.close()
+
+
+def _reap(zygote: int) -> None:
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        if os.waitpid(zygote, os.WNOHANG)[0]:
+            return
+        time.sleep(0.002)
+    os.kill(zygote, 9)
+    os.waitpid(zygote, 0)
