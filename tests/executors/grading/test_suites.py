@@ -4,7 +4,7 @@ import pytest
 
 from funprm.executors.grading.suites import PreparedSuite
 from funprm.records import Status
-from tests.executors.conftest import check, functional, stdin
+from tests.executors.conftest import check, functional, stdin, unittests
 
 USAGE = (0.1, 0.2, 3.0)
 
@@ -25,7 +25,30 @@ def test_a_failed_assertion_is_a_wrong_answer_and_an_exception_an_error() -> Non
     suite = PreparedSuite(check("assert candidate(1)"), 1.0, compat=False)
     assert suite.result(0, "wrong", "AssertionError", USAGE).status is Status.WRONG_ANSWER
     assert suite.result(0, "error", "ZeroDivisionError", USAGE).status is Status.RUNTIME_ERROR
-    assert suite.result(0, "output", "", USAGE).status is Status.PASSED
+    assert suite.result(0, "output", "[]", USAGE).status is Status.PASSED
+    assert suite.result(0, "output", '["note"]', USAGE).detail == "note"
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ('["test_a", "test_b"]', Status.PASSED),
+        ('["test_b", "test_a", "test_made"]', Status.PASSED),
+        ('["test_a"]', Status.WRONG_ANSWER),
+        ("[]", Status.WRONG_ANSWER),
+        ('["test_c", "test_d"]', Status.WRONG_ANSWER),
+    ],
+)
+def test_every_test_of_a_suite_must_be_reported(told: str, status: Status) -> None:
+    code = "def test_a(self): 1\ndef test_b(self): 1"
+    suite = PreparedSuite(unittests(code), 1.0, compat=False)
+    assert suite.result(0, "output", told, USAGE).status is status
+
+
+def test_a_suite_without_tests_passes_only_officially() -> None:
+    for compat, status in ((False, Status.WRONG_ANSWER), (True, Status.PASSED)):
+        suite = PreparedSuite(unittests("pass"), 1.0, compat=compat)
+        assert suite.result(0, "output", "[]", USAGE).status is status
 
 
 def test_equal_answers_have_the_digest_of_what_is_expected() -> None:

@@ -30,16 +30,17 @@ def run(code: str, tests: str, entry: str = "f", prelude: str = "") -> None:
         exec(compile(code, "program.py", "exec"), names)
         return eval(entry, names)
 
-    server = candidate.Server(theirs, names, lambda error: f"{type(error).__name__}!")
+    server = candidate.Server(theirs.fileno(), names, lambda error: f"{type(error).__name__}!")
     thread = threading.Thread(target=server.serve, args=(load,))
     thread.start()
     try:
         before = namespace("solution", prelude)
-        connection = tester.Connection(ours, before)
+        connection = tester.Connection(ours.fileno(), before)
         tester.run(tests, entry, before, connection)
     finally:
-        ours.close()
+        ours.shutdown(socket.SHUT_RDWR)
         thread.join()
+        ours.close()
         theirs.close()
 
 
@@ -221,10 +222,10 @@ ANSWERS = [
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_an_answer_that_is_made_up_is_the_programs_fault(answer: bytes) -> None:
     ours, theirs = socket.socketpair()
-    candidate.send(theirs, b'v[[[0]], [["tuple"]], []]')
-    candidate.send(theirs, answer)
+    candidate.send(theirs.fileno(), b'v[[[0]], [["tuple"]], []]')
+    candidate.send(theirs.fileno(), answer)
     theirs.close()
-    connection = tester.Connection(ours, {})
+    connection = tester.Connection(ours.fileno(), {})
     connection.load()
     with pytest.raises(BaseException) as caught:  # noqa: PT011
         connection._answer(Writer({}, connection._row_of))

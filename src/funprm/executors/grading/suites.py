@@ -3,15 +3,18 @@
 Expected outputs stay here, outside of the sandbox.
 """
 
+import json
 from functools import cached_property
 
 from funprm.executors.grading import compare
+from funprm.executors.grading.named_tests import test_names
 from funprm.records import CaseResult, Json, Status, Suite
 
 MAX_OUTPUT = 16 << 20
 """Bytes that a program may write to standard output."""
 KINDS = ("stdin", "functional", "check", "unittest")
 _EXCERPT = 200
+_MOST_NAMES = 10
 
 _Expected = compare.ExpectedStream | compare.ExpectedValue
 _READERS: dict[str, type[_Expected]] = {
@@ -78,6 +81,11 @@ class PreparedSuite:
         return inputs
 
     @cached_property
+    def _tests(self) -> frozenset[str]:
+        """Names of the tests that must pass (`unittest`)."""
+        return test_names(self.suite.code)
+
+    @cached_property
     def _expected(self) -> list[_Expected | None]:
         """What each case compares with; None where it compares nothing."""
         read = _READERS[self.suite.kind]
@@ -98,7 +106,8 @@ class PreparedSuite:
         if outcome in _FAILURES:
             status, digest, detail = _FAILURES[outcome], "", text[:500]
         elif not self.by_cases:
-            status, digest, detail = Status.PASSED, "", ""
+            status, detail = self._proven(text)
+            digest = ""
         else:
             status, digest, detail = self._compared(index, outcome, text)
         return CaseResult(
@@ -124,6 +133,21 @@ class PreparedSuite:
         case = self.suite.cases[index]
         parts = (("input", case.input), ("expected", case.output or ""), ("got", text))
         return Status.WRONG_ANSWER, digest, "; ".join(f"{n} {_excerpt(t)}" for n, t in parts)
+
+    def _proven(self, text: str) -> tuple[Status, str]:
+        """What it means that test code came to its end, as it proved.
+
+        Args:
+            text: a JSON list: names of the tests that passed, or notes for people (`check`).
+        """
+        told = [str(item)[:_EXCERPT] for item in json.loads(text)]
+        if self.suite.kind == "check":
+            return Status.PASSED, "; ".join(told)
+        missing = sorted(self._tests.difference(told))
+        if missing or not (told or self.compat):
+            names = ", ".join(missing[:_MOST_NAMES]) or "any test"
+            return Status.WRONG_ANSWER, f"tests that did not pass, or did not run: {names}"
+        return Status.PASSED, ""
 
     def _digest(self, outcome: str, text: str) -> str:
         if outcome == "opaque":

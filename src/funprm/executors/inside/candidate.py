@@ -11,7 +11,7 @@ from __future__ import annotations
 import builtins
 import itertools
 import operator
-import socket
+import os
 import struct
 import sys
 from collections.abc import Callable, Mapping
@@ -27,8 +27,8 @@ _CHUNK = 1000
 """Values of an iterator that are made at once."""
 
 
-def send(link: socket.socket, data: bytes) -> None:
-    """Send one message.
+def send(link: int, data: bytes) -> None:
+    """Send one message over a connected socket.
 
     Raises:
         ValueError: it is too large.
@@ -36,14 +36,17 @@ def send(link: socket.socket, data: bytes) -> None:
     """
     if len(data) > MOST:
         raise ValueError(f"{len(data)} bytes in one call, {MOST} are allowed")
-    link.sendall(_SIZE.pack(len(data)) + data)
+    view = memoryview(_SIZE.pack(len(data)) + data)
+    while view:
+        view = view[os.write(link, view) :]
 
 
-def receive(link: socket.socket) -> bytes:
+def receive(link: int) -> bytes:
     """The next message; empty once the other side is gone.
 
     Raises:
         ValueError: it is too large.
+        OSError: the connection broke.
     """
     (size,) = _SIZE.unpack(_exactly(link, _SIZE.size) or bytes(_SIZE.size))
     if size > MOST:
@@ -51,14 +54,11 @@ def receive(link: socket.socket) -> bytes:
     return _exactly(link, size)
 
 
-def _exactly(link: socket.socket, size: int) -> bytes:
+def _exactly(link: int, size: int) -> bytes:
     """So many bytes, or none."""
-    data = link.recv(size) if size else b""
-    if len(data) == size or not data:
-        return data
-    parts, missing = [data], size - len(data)
+    parts, missing = [], size
     while missing:
-        data = link.recv(min(missing, 1 << 20))
+        data = os.read(link, min(missing, 1 << 20))
         if not data:
             return b""
         parts.append(data)
@@ -71,7 +71,7 @@ class Server:
 
     def __init__(
         self,
-        link: socket.socket,
+        link: int,
         namespace: dict[str, Any],
         describe: Callable[[BaseException], str],
     ) -> None:

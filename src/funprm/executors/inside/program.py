@@ -19,7 +19,8 @@ from collections.abc import Callable
 from typing import Any
 
 from funprm.executors import protocol
-from funprm.executors.inside import shared_streams, test_code
+from funprm.executors.inside import check_suite, shared_streams, test_code, unittest_suite
+from funprm.executors.inside.failures import ProgramFailedError, WrongAnswerError
 from funprm.executors.inside.shared_calls import State
 from funprm.executors.inside.task import Task
 
@@ -73,12 +74,19 @@ def run(enter: Callable[[], Task]) -> None:
     gc.freeze()  # what the zygote knows is out of reach for the garbage collector's lists
     try:
         task = enter()
+        if task.kind == "check":
+            check_suite.part(task)
+        task.confine()
     except BaseException:  # noqa: BLE001  (no program has run: its empty output is no answer)
         os._exit(_NOT_READY)
     try:
         _RUN[task.kind](task)
     except MemoryError:
         _record(b"m", "out of memory")
+    except WrongAnswerError as error:
+        _record(b"w", str(error))
+    except ProgramFailedError as error:
+        _record(b"e", str(error))
     except BaseException as error:  # noqa: BLE001  (SystemExit and KeyboardInterrupt as well)
         _record(b"e", _describe(error))
     os._exit(0)
@@ -374,24 +382,37 @@ def _nested_tuple(value: Any, top: bool = True) -> bool:
 # --- check and unittest ----------------------------------------------------------------------
 
 
-def _run_tests(task: Task) -> None:
-    alone = task.kind == "check"
-    sys.setrecursionlimit(_RECURSION if alone else _RECURSION_OF_TESTS)
-    secret = [protocol.record(b"p", task.secret.encode())]
+def _run_check(task: Task) -> None:
+    sys.setrecursionlimit(_RECURSION)
+    namespace = _module(task, "solution")
+    if not task.candidate:
+        check_suite.serve(namespace, _loader(task, namespace), task.entry, _describe)
+    tests, before = task.read_tests(), dict(namespace)
+    if check_suite.run(task, tests, before):
+        _record(b"p", f"{task.secret}[]")
+    else:
+        _prove(task, test_code.SharedCheck(task.entry, tests, before), namespace)
+
+
+def _run_unittest(task: Task) -> None:
+    sys.setrecursionlimit(_RECURSION_OF_TESTS)
+    suite = unittest_suite.Suite(task.read_tests())
+    _prove(task, suite, _module(task, "__test__"))
+
+
+def _prove(task: Task, tests: test_code.Tests, namespace: dict[str, Any]) -> None:
+    secret = [task.secret]
     task.secret = ""
-    suite = {
-        "kind": task.kind,
-        "entry": task.entry,
-        "tests": task.read_tests(),
-        "compat": task.compat,
-    }
-    namespace = _module(task, "solution" if alone else "__test__")
-    test_code.prove(suite, namespace, lambda: exec(_compiled(task), namespace), secret.pop)
+    test_code.prove(tests, namespace, _loader(task, namespace), secret.pop)
+
+
+def _loader(task: Task, namespace: dict[str, Any]) -> Callable[[], None]:
+    return lambda: exec(_compiled(task), namespace)
 
 
 _RUN = {
     "stdin": _run_stdin,
     "functional": _run_functional,
-    "check": _run_tests,
-    "unittest": _run_tests,
+    "check": _run_check,
+    "unittest": _run_unittest,
 }

@@ -13,7 +13,7 @@ import json
 import marshal
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 _HEAD = struct.Struct("<III")
@@ -96,6 +96,9 @@ class Task:
         inputs: of the cases to be run, as they stand in the suite's file.
         tests: the descriptor of the suite's file, open where it holds tests; see `read_tests`.
         namespace: names that the prelude put into scope, or None where it must still run.
+        confine: gives up the rights that the program must not have.
+        candidate: the process in which the program runs, or 0 in that process (`check`).
+        link: the tests' connection to it.
     """
 
     kind: str
@@ -113,6 +116,9 @@ class Task:
     inputs: list[bytes]
     tests: int
     namespace: dict[str, Any] | None
+    confine: Callable[[], None]
+    candidate: int
+    link: int
 
     def __init__(self, program: int, suite: int) -> None:
         """Read the two files and close them, but for tests."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import builtins
 import itertools
-import socket
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -100,7 +99,7 @@ class Connection:
         foreign: tests called it with something that is no plain data.
     """
 
-    def __init__(self, link: socket.socket, prelude: Namespace) -> None:
+    def __init__(self, link: int, prelude: Namespace) -> None:
         """Take over a connected socket; `load` comes first."""
         self._link = link
         self._classes = classes_of(prelude)

@@ -15,14 +15,14 @@ import os
 import sys
 import types
 import unittest
-from collections.abc import Iterable
 from typing import Any
 from unittest import case
 
+from funprm.executors.inside.failures import ProgramFailedError, TamperingError, WrongAnswerError
+from funprm.executors.inside.guard import Guard
 from funprm.executors.inside.shared_equality import own_equality
 
 Namespace = dict[str, Any]
-Place = tuple[str, dict[str, Any], list[tuple[str, Any, Any]], int]
 _CHANGING = frozenset({"sys", "warnings", "logging", "threading"})
 """Modules of which programs rightly replace functions."""
 _MACHINERY: tuple[type, ...] = (
@@ -35,49 +35,7 @@ _MACHINERY: tuple[type, ...] = (
 )
 
 
-_NOT_PASSED = ("addFailure", "addError", "addSkip", "addUnexpectedSuccess")
-
-
-class TamperingError(Exception):
-    """The program changed something that the tests rely on."""
-
-
-class Guard:
-    """The functions and classes that were there before, to be compared with what is there later."""
-
-    def __init__(self, places: Iterable[tuple[str, Any]]) -> None:
-        """Note what modules and classes hold."""
-        self._places: list[Place] = []
-        self.add(places)
-
-    def add(self, places: Iterable[tuple[str, Any]], *, closed: bool = False) -> None:
-        """Note more; what is `closed` may get no new names either."""
-        for name, place in places:
-            now = place if isinstance(place, dict) else vars(place)
-            before = [(k, v, _code(v)) for k, v in list(now.items()) if _is_function(v)]
-            self._places.append((name, now, before, len(now) if closed else -1))
-
-    def check(self, missing: object = object()) -> None:
-        """Compare. No name is used here that a program could put into this module.
-
-        Raises:
-            TamperingError: something was replaced.
-        """
-        for name, now, before, size in self._places:
-            if size >= 0 and now.__len__() != size:
-                raise TamperingError(f"the program changed {name}, which tests rely on")
-            for key, value, code in before:
-                same = now.get(key, missing) is value
-                if not same or (code is not None and value.__code__ is not code):
-                    raise TamperingError(f"the program changed {name}.{key}, which tests rely on")
-
-
-def _is_function(value: Any) -> bool:
-    return callable(value) or isinstance(value, staticmethod | classmethod | property)
-
-
-def _code(value: Any) -> Any:
-    return value.__code__ if type(value) is types.FunctionType else None
+_NOT_PASSED = ("addFailure", "addSkip", "addUnexpectedSuccess")
 
 
 class Suite:
@@ -101,6 +59,7 @@ class Suite:
         self._code = compile(tree, self._file, "exec", dont_inherit=True)
         self._modules = _imported(tree)
         self._refuse_own_equality()
+        case._ShouldStop = ()  # type: ignore[attr-defined]  # else it leaves a test as if it had passed
         self._guard = Guard((cls.__name__, cls) for cls in _MACHINERY)
         self._guard.add([("the judge", globals())], closed=True)
         self._guard.add((module.__name__, module) for module in (unittest, case, builtins))
@@ -108,14 +67,15 @@ class Suite:
         self._libraries = Guard(m for m in self._modules.items() if m[0] not in _CHANGING)
         self._exec, self._suite = exec, unittest.TestSuite
         self.passed: list[str] = []
-        self._failures: list[str] = []
+        self._failures: list[Exception] = []
 
     def run(self, namespace: Namespace) -> None:
         """Run the tests in the program's own module.
 
         Raises:
             TamperingError: the program changed what they rely on.
-            AssertionError: a test failed, was skipped, or there is none.
+            WrongAnswerError: a test failed, or was skipped.
+            ProgramFailedError: a test met an error.
             BaseException: the tests cannot be loaded.
         """
         self._check_imports()
@@ -132,7 +92,7 @@ class Suite:
         if vars(result).keys() & methods.keys():
             raise TamperingError("the program changed the record of test results")
         if self._failures:
-            raise AssertionError(self._failures[0])
+            raise self._failures[0]
 
     def _check_imports(self) -> None:
         self._guard.check()
@@ -184,7 +144,10 @@ class Suite:
 
         def note_failure(result: object, test: Any, *rest: Any) -> None:
             name = getattr(test, "_testMethodName", None) or str(test)
-            failures.append(f"{name}: {_reason(*rest)}")
+            failures.append(WrongAnswerError(f"{name}: {_reason(*rest)}"))
+
+        def note_error(result: object, test: Any, error: Any) -> None:
+            failures.append(ProgramFailedError(f"{test}: {_reason(error)}"))
 
         def note_subtest(result: object, test: Any, subtest: Any, error: Any) -> None:
             if error is not None:
@@ -198,7 +161,7 @@ class Suite:
         failing = {n for n in dir(cases) if _expects_failure(getattr(cases, n))}
         methods: dict[str, Any] = dict.fromkeys(_NOT_PASSED, note_failure)
         methods["addExpectedFailure"] = note_expected
-        methods |= {"addSuccess": note_pass, "addSubTest": note_subtest}
+        methods |= {"addSuccess": note_pass, "addSubTest": note_subtest, "addError": note_error}
         result = type("Tally", (unittest.TestResult,), dict(methods))
         self._guard.add([("the result of tests", result)])
         return result(), methods

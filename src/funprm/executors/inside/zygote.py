@@ -117,7 +117,7 @@ class _Zygote:
     # --- in the child ---
 
     def _enter(self, descriptors: list[int], namespace: dict[str, Any] | None) -> Task:
-        """Read the task, connect the streams, close all else, give up what is left to give up."""
+        """Read the task, connect the streams, close all else."""
         first, suite, channel, *stdout = descriptors
         task = Task(first, suite)
         task.namespace = namespace
@@ -127,6 +127,11 @@ class _Zygote:
             os.environ["HOME"] = os.environ["TMPDIR"] = task.scratch
         if not self._layers.sweeps:
             os.setsid()
+        task.confine = lambda: self._confine(task)
+        return task
+
+    def _confine(self, task: Task) -> None:
+        """Give up what is left to give up, before anything of the program runs."""
         if task.processes and "pid" not in self._layers.off:
             syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)  # else its shared pages cannot be told
         if "limits" not in self._layers.off:
@@ -134,7 +139,6 @@ class _Zygote:
             for which, value in ((resource.RLIMIT_AS, room), (resource.RLIMIT_CPU, task.seconds)):
                 resource.setrlimit(which, (value, value))
         self._install[task.processes]()
-        return task
 
 
 def serve(layers: Any, link: socket.socket) -> Callable[[], None]:

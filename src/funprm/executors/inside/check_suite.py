@@ -1,0 +1,119 @@
+"""A `check` suite in two processes: the tests in one, the program in the other.
+
+They part before the tests are read and before any rights are given up. The program's process
+holds neither the tests nor the channel to the watcher, in no descriptor and at no place of its
+memory, and the other one cannot be looked into. Only where the tests call the program with
+something that is no plain data, and only then, they share a process (`test_code`), and the verdict
+says so. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from funprm.executors.inside import syscalls, tester
+from funprm.executors.inside.candidate import Server
+from funprm.executors.inside.failures import ProgramFailedError, WrongAnswerError
+from funprm.executors.inside.plain_data import NotPlainError
+from funprm.executors.inside.task import Task
+
+CHANNEL = 3
+"""In the program's process: the connection to the tests."""
+_PR_SET_DUMPABLE = 4
+
+
+def part(task: Task) -> None:
+    """Become two processes, and note in the task which one this is."""
+    ours, theirs = socket.socketpair()
+    task.candidate = os.fork()
+    if task.candidate:
+        theirs.close()
+        task.link = ours.detach()
+        syscalls.prctl(_PR_SET_DUMPABLE, 0)  # its memory and descriptors are nobody's business
+    else:
+        os.dup2(theirs.detach(), CHANNEL, inheritable=False)
+        os.closerange(CHANNEL + 1, 64)
+        task.secret, task.tests = "", -1
+
+
+def serve(
+    namespace: dict[str, Any],
+    load: Callable[[], object],
+    entry: str,
+    describe: Callable[[BaseException], str],
+) -> None:
+    """Be the program's process; never returns.
+
+    Args:
+        namespace: the program's global names, with the prelude's in it.
+        load: runs the program's top level in `namespace`.
+        entry: what is tested: the program's name for it, or an expression.
+        describe: tells people what an error was.
+    """
+
+    def candidate() -> Any:
+        load()
+        return eval(entry, namespace)
+
+    try:
+        Server(CHANNEL, namespace, describe).serve(candidate)
+    finally:
+        os._exit(0)
+
+
+def run(task: Task, tests: str, prelude: dict[str, Any]) -> bool:
+    """Be the tests' process.
+
+    Args:
+        task: what is tested.
+        tests: their source.
+        prelude: names that the prelude bound.
+
+    Returns:
+        False where the tests must share a process with the program.
+
+    Raises:
+        WrongAnswerError: an assertion failed, or the tests could do nothing with an answer.
+        ProgramFailedError: an error came out of the program.
+        MemoryError: an answer is too large.
+    """
+    connection = tester.Connection(task.link, prelude)
+    try:
+        tester.run(tests, task.entry, prelude, connection)
+    except NotPlainError:
+        pass
+    except MemoryError:
+        raise
+    except tester.ProgramGoneError:
+        raise ProgramFailedError(_end_of(task)) from None
+    except BaseException as error:  # noqa: BLE001  (SystemExit and KeyboardInterrupt as well)
+        if not connection.foreign:
+            _blame(error, tests)
+    if connection.foreign:
+        os.close(task.link)
+    return not connection.foreign
+
+
+def _blame(error: BaseException, tests: str) -> None:
+    fault = tester.fault_of_program(error)
+    if fault:
+        raise ProgramFailedError(fault) from None
+    raise WrongAnswerError(tester.describe(error, tests)) from None
+
+
+def _end_of(task: Task) -> str:
+    """How the program's process ended; if it was killed, so is this one, for the watcher to see."""
+    os.close(task.link)
+    pid, status = os.waitpid(task.candidate, os.WNOHANG)
+    if not pid:
+        return "the program closed its connection to the tests"
+    code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGKILL:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if code < 0:
+        return f"killed by signal {-code}"
+    return f"ended with exit code {code} before it was done"
