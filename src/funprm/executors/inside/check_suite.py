@@ -10,9 +10,11 @@ says so. Standard library only.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from funprm.executors.inside import syscalls, tester
@@ -21,6 +23,8 @@ from funprm.executors.inside.failures import ProgramFailedError, WrongAnswerErro
 from funprm.executors.inside.plain_data import NotPlainError
 from funprm.executors.inside.task import Task
 
+_PATIENCE = 0.5
+"""Seconds that a process may take to end once its connection is closed."""
 CHANNEL = 3
 """In the program's process: the connection to the tests."""
 _PR_SET_DUMPABLE = 4
@@ -89,12 +93,12 @@ def run(task: Task, tests: str, prelude: dict[str, Any]) -> bool:
     except MemoryError:
         raise
     except tester.ProgramGoneError:
-        raise ProgramFailedError(_end_of(task)) from None
+        raise ProgramFailedError(_how_it_ended(task)) from None
     except BaseException as error:  # noqa: BLE001  (SystemExit and KeyboardInterrupt as well)
         if not connection.foreign:
             _blame(error, tests)
-    if connection.foreign:
-        os.close(task.link)
+    finally:
+        _end(task)
     return not connection.foreign
 
 
@@ -105,15 +109,20 @@ def _blame(error: BaseException, tests: str) -> None:
     raise WrongAnswerError(tester.describe(error, tests)) from None
 
 
-def _end_of(task: Task) -> str:
-    """How the program's process ended; if it was killed, so is this one, for the watcher to see."""
+def _end(task: Task) -> None:
+    """End the program's process, so that what it used counts."""
     os.close(task.link)
-    pid, status = os.waitpid(task.candidate, os.WNOHANG)
-    if not pid:
+    with suppress(OSError):
+        os.kill(task.candidate, signal.SIGKILL)
+        os.waitpid(task.candidate, 0)
+
+
+def _how_it_ended(task: Task) -> str:
+    """What became of the program's process, which answers no more."""
+    end = os.pidfd_open(task.candidate)
+    if not select.select([end], [], [], _PATIENCE)[0]:
         return "the program closed its connection to the tests"
-    code = os.waitstatus_to_exitcode(status)
-    if code == -signal.SIGKILL:
+    code = os.waitstatus_to_exitcode(os.waitpid(task.candidate, 0)[1])
+    if code == -signal.SIGKILL:  # by whom is for the watcher to find out
         os.kill(os.getpid(), signal.SIGKILL)
-    if code < 0:
-        return f"killed by signal {-code}"
-    return f"ended with exit code {code} before it was done"
+    return f"killed by signal {-code}" if code < 0 else f"ended with exit code {code} in a call"

@@ -88,7 +88,7 @@ class Task:
         stop: end with the first error.
         secret: the mark behind each case's output (`stdin`, several cases), or what proves that
             test code came to its end.
-        memory: mebibytes; negative: no limit.
+        memory: mebibytes.
         seconds: CPU seconds after which the kernel ends the process, should the watcher fail.
         scratch: working folder.
         code: the program.

@@ -114,13 +114,13 @@ class Child:
         self.job = job
         self._processes = processes
         settings = job.suite.settings
-        end = job.next + 1 if job.one_by_one else job.total
-        proven = not job.suite.by_cases
-        self._secret = os.urandom(16).hex() if proven or end - job.next > 1 else ""
+        self._end = job.next + 1 if job.one_by_one else job.total
+        several = self._end - job.next > 1
+        self._secret = os.urandom(16).hex() if several or not job.suite.by_cases else ""
         self._mark = bytes.fromhex(self._secret) if settings["kind"] == "stdin" else b""
         self.channel, channel_w = _pipe()
         self.stdout, stdout_w = _pipe() if settings["kind"] == "stdin" else (-1, -1)
-        task = self._task(scratch, end)
+        task = self._task(scratch)
         program = packed(task, job.code, job.compiled)
         files = [program, job.suite.file.fd, channel_w, stdout_w]
         self.given = [fd for fd in files if fd >= 0]
@@ -129,7 +129,7 @@ class Child:
         self._output = bytearray()
         self.reason = ""
         self._failure: tuple[str, bytes] | None = None
-        self._fatal = self._finished = self._parted = False
+        self._fatal = self._finished = False
         self._heard = 0
         self._answered = 0
         self._claimed = 0
@@ -140,8 +140,9 @@ class Child:
         self._cpu_mark = 0.0
         self._start = self._wall_mark = time.monotonic()
 
-    def _task(self, scratch: str, end: int) -> dict[str, Any]:
+    def _task(self, scratch: str) -> dict[str, Any]:
         suite, settings = self.job.suite, self.job.suite.settings
+        end = self._end
         names = ("kind", "entry", "prelude", "compat", "processes", "memory")
         cases = slice(self.job.next, end) if suite.by_cases else slice(0, 1)
         return {
@@ -313,10 +314,11 @@ class Child:
     def _take_parting(self, letter: bytes, text: bytes) -> None:
         """Later cases have a process each; the compiled program counts only as first record."""
         if letter == b"a":
-            self._parted = self.job.one_by_one = True
+            self.job.one_by_one = True
+            self._end = self.job.next + (not self._answered)
             if not self._answered:
                 self._mark = b""
-        elif not self._answered and not self._parted and not self.job.compiled:
+        elif not self._answered and not self.job.compiled:
             self.job.compiled = text
 
     def _take_output(self, cpu: int, wall: int) -> None:
@@ -335,7 +337,7 @@ class Child:
 
     def _answer(self, outcome: str, text: bytes, cpu: int, wall: int) -> None:
         """A case is over, as the process says."""
-        if self._parted and self._answered:
+        if self.job.next >= self._end:
             return
         self._answered += 1
         self._claimed += cpu
@@ -353,7 +355,7 @@ class Child:
             cpu: CPU seconds of all its processes.
         """
         job = self.job
-        if self.reason == "stop" or job.done or (self._parted and self._answered):
+        if self.reason == "stop" or job.done or job.next >= self._end:
             return
         wall = time.monotonic() - self._wall_mark
         spent = max(0.0, cpu - self._cpu_mark)
