@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from funprm.executors.inside import candidate, tester
-from funprm.executors.inside.plain_data import NotPlainError, Writer
+from funprm.executors.inside.plain_data import NotPlainError, classes_of
 
 PRELUDE = "class Node:\n    def __init__(self, v, n=None): self.v, self.n = v, n\n"
 Run = Callable[..., None]
@@ -30,13 +30,15 @@ def run(code: str, tests: str, entry: str = "f", prelude: str = "") -> None:
         exec(compile(code, "program.py", "exec"), names)
         return eval(entry, names)
 
-    server = candidate.Server(theirs.fileno(), names, lambda error: f"{type(error).__name__}!")
+    server = candidate.Server(
+        theirs.fileno(), names, classes_of(names), lambda error: f"{type(error).__name__}!"
+    )
     thread = threading.Thread(target=server.serve, args=(load,))
     thread.start()
     try:
         before = namespace("solution", prelude)
-        connection = tester.Connection(ours.fileno(), before)
-        tester.run(tests, entry, before, connection)
+        connection = tester.Connection(ours.fileno(), classes_of(before))
+        tester.run(compile(tests, "tests.py", "exec"), entry, before, connection)
     finally:
         ours.shutdown(socket.SHUT_RDWR)
         thread.join()
@@ -66,6 +68,10 @@ RIGHT = {
     "error": (
         "def f(x):\n    raise ValueError('no', x)",
         "try: candidate(3)\n    except ValueError as e: assert e.args == ('no', 3)\n    else: assert 0",
+    ),
+    "change, then an error": (
+        "def f(a):\n    a.pop()\n    raise KeyError",
+        "a = [1]\n    try: candidate(a)\n    except KeyError: assert a == []\n    else: assert 0",
     ),
     "own error": (
         "class E(KeyError): pass\ndef f(): raise E('k')",
@@ -228,7 +234,7 @@ def test_an_answer_that_is_made_up_is_the_programs_fault(answer: bytes) -> None:
     connection = tester.Connection(ours.fileno(), {})
     connection.load()
     with pytest.raises(BaseException) as caught:  # noqa: PT011
-        connection._answer(Writer({}, connection._row_of))
+        connection._answer()
     gone = isinstance(caught.value, tester.ProgramGoneError)
     assert gone or tester.fault_of_program(caught.value)
     ours.close()

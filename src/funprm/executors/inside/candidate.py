@@ -1,28 +1,28 @@
 """The side of a `check` suite on which the program runs: it answers calls, and knows no test.
 
 This process was forked before the tests were read, holds no descriptor but its end of the
-connection to the tests, and whatever it answers is read there as plain data (`tester`). Calls
-name a function of the judge, then its arguments, of which the first may be a value that stayed
-here. Standard library only.
+connection to the tests, and whatever it answers is read there as plain data (`tester`). A call
+names a function of the judge, the number of a value that stayed here, or -1, names of the last
+arguments, and the arguments. Standard library only.
 """
 
 from __future__ import annotations
 
 import builtins
 import itertools
+import json
+import marshal
 import operator
 import os
-import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from funprm.executors.inside.plain_data import Reader, Row, Snapshot, Writer, classes_of
+from funprm.executors.inside.plain_data import Reader, Row, Snapshot, Writer
 
 MOST = 64 << 20
 """Bytes of a message."""
-_SIZE = struct.Struct("<I")
 _CHUNK = 1000
 """Values of an iterator that are made at once."""
 
@@ -36,9 +36,10 @@ def send(link: int, data: bytes) -> None:
     """
     if len(data) > MOST:
         raise ValueError(f"{len(data)} bytes in one call, {MOST} are allowed")
-    view = memoryview(_SIZE.pack(len(data)) + data)
-    while view:
-        view = view[os.write(link, view) :]
+    data = len(data).to_bytes(4, "little") + data
+    sent = os.write(link, data)
+    while sent < len(data):
+        sent += os.write(link, memoryview(data)[sent:])
 
 
 def receive(link: int) -> bytes:
@@ -48,7 +49,7 @@ def receive(link: int) -> bytes:
         ValueError: it is too large.
         OSError: the connection broke.
     """
-    (size,) = _SIZE.unpack(_exactly(link, _SIZE.size) or bytes(_SIZE.size))
+    size = int.from_bytes(_exactly(link, 4), "little")
     if size > MOST:
         raise ValueError(f"{size} bytes in one answer, {MOST} are allowed")
     return _exactly(link, size)
@@ -66,6 +67,30 @@ def _exactly(link: int, size: int) -> bytes:
     return b"".join(parts)
 
 
+WRITTEN: dict[type, Callable[[Any], bytes]] = {
+    type(None): lambda value: b"n",
+    bool: lambda value: b"t" if value else b"f",
+    int: lambda value: b"i%x" % value,
+    float: lambda value: b"d" + repr(value).encode(),
+    str: lambda value: b"s" + value.encode("utf-8", "surrogatepass"),
+}
+"""How answers that are one plain value are written; `tester` has their other side."""
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "call": lambda function, *args, **kwargs: function(*args, **kwargs),
+    "global": lambda namespace, name: namespace[name],
+    "get": getattr,
+    "len": len,
+    "bool": bool,
+    "str": str,
+    "repr": repr,
+    "item": operator.getitem,
+    "iterate": lambda value: iter(value),
+    "take": lambda iterator: tuple(itertools.islice(iterator, _CHUNK)),
+}
+
+
 class Server:
     """Answers calls until the tests are done."""
 
@@ -73,6 +98,7 @@ class Server:
         self,
         link: int,
         namespace: dict[str, Any],
+        classes: Mapping[str, type],
         describe: Callable[[BaseException], str],
     ) -> None:
         """Prepare.
@@ -80,26 +106,15 @@ class Server:
         Args:
             link: the connection to the tests.
             namespace: the program's global names, with the prelude's in it.
+            classes: those that the prelude defines.
             describe: tells people what an error was.
         """
         self._link = link
         self._namespace = namespace
+        self._classes = classes
         self._describe = describe
-        self._classes = classes_of(namespace)
         self._kept: list[Any] = []
         self._numbers: dict[int, int] = {}
-        self._functions: Mapping[str, Callable[..., Any]] = {
-            "call": lambda function, *args, **kwargs: function(*args, **kwargs),
-            "global": namespace.__getitem__,
-            "get": getattr,
-            "len": len,
-            "bool": bool,
-            "str": str,
-            "repr": repr,
-            "item": operator.getitem,
-            "iterate": lambda value: iter(value),
-            "take": lambda iterator: tuple(itertools.islice(iterator, _CHUNK)),
-        }
 
     def serve(self, load: Callable[[], Any]) -> None:
         """Load the program, then answer calls.
@@ -107,42 +122,54 @@ class Server:
         Args:
             load: runs the program and gives the function that is tested.
         """
-        known = set(self._namespace)
-        self._answer(lambda: self._loaded(load(), known), Writer(self._classes, self._row_of))
+        known = len(self._namespace)
+        self._answer(lambda: self._loaded(load(), known), None)
         while data := receive(self._link):
-            call = Reader(data, self._classes, self._object_of)
-            before = Snapshot(call.mutable())
-            writer = Writer(self._classes, self._row_of, call.objects)
-            self._answer(partial(self._call, *call.values), writer, before.changed)
+            name, number, keywords, plain, values = marshal.loads(data)
+            read = None
+            if not plain:
+                read = Reader(values, self._classes, self._object_of)
+                values = read.values
+            place = len(values) - len(keywords)
+            keyed = dict(zip(keywords, values[place:], strict=True))
+            targets = self._kept[number : number + 1] if number >= 0 else (self._namespace,)
+            call = partial(_FUNCTIONS[name], *targets, *values[:place], **keyed)
+            self._answer(call, read)
 
-    def _loaded(self, candidate: Any, known: set[str]) -> tuple[str, ...]:
+    def _loaded(self, candidate: Any, known: int) -> str:
         """Keep the candidate as number 0; the names that the program has bound."""
         self._keep(candidate)
-        own = self._namespace.keys() - known
-        return tuple(name for name in own if not hasattr(builtins, name))
+        own = itertools.islice(self._namespace, known, None)
+        return ",".join(name for name in own if not hasattr(builtins, name))
 
-    def _call(self, name: str, keywords: str, *values: Any) -> Any:
-        names = keywords.split(",") if keywords else []
-        place = len(values) - len(names)
-        kwargs = dict(zip(names, values[place:], strict=True))
-        return self._functions[name](*values[:place], **kwargs)
-
-    def _answer(
-        self,
-        call: Callable[[], Any],
-        writer: Writer,
-        changed: Callable[[], list[int]] = list,
-    ) -> None:
+    def _answer(self, call: Callable[[], Any], read: Reader | None) -> None:
+        """Send what a call gives, and what it changed of the arguments that were read for it."""
+        before = Snapshot(read.mutable()) if read else None
         try:
-            letter, values = b"v", (call(),)
+            value = call()
+            changed = before.changed() if before else []
+            write = WRITTEN.get(type(value))
+            if write and not changed:
+                data = write(value)
+            else:
+                data = b"v" + self._written([value], read, changed)
+            if len(data) > MOST:
+                raise ValueError(f"an answer of {len(data)} bytes, {MOST} are allowed")
         except BaseException as error:  # noqa: BLE001  (SystemExit and KeyboardInterrupt as well)
-            letter, values = b"e", self._values_of(error)
+            changed = before.changed() if before else []
+            data = b"e" + self._written(self._values_of(error), read, changed)
+        send(self._link, data)
+
+    def _written(self, values: Iterable[Any], read: Reader | None, changed: list[int]) -> bytes:
+        """A table as JSON, whatever the number of digits in it."""
+        writer = Writer(self._classes, self._row_of, read.objects if read else ())
+        table = writer.table(values, changed)
+        limit = sys.get_int_max_str_digits()
+        sys.set_int_max_str_digits(0)
         try:
-            data = letter + writer.message(*values, changed=changed())
-            send(self._link, data)
-        except (MemoryError, RecursionError, ValueError) as error:  # an answer without bounds
-            empty = Writer(self._classes, self._row_of)
-            send(self._link, b"e" + empty.message(*self._values_of(error)))
+            return json.dumps(table).encode()
+        finally:
+            sys.set_int_max_str_digits(limit)
 
     def _values_of(self, error: BaseException) -> tuple[Any, ...]:
         """Names of its kinds, a description, its arguments as far as they are plain."""

@@ -13,14 +13,16 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable
+import sys
+import types
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from funprm.executors.inside import syscalls, tester
 from funprm.executors.inside.candidate import Server
 from funprm.executors.inside.failures import ProgramFailedError, WrongAnswerError
-from funprm.executors.inside.plain_data import NotPlainError
+from funprm.executors.inside.plain_data import NotPlainError, classes_of
 from funprm.executors.inside.task import Task
 
 _PATIENCE = 0.5
@@ -44,37 +46,44 @@ def part(task: Task) -> None:
         task.secret, task.tests = "", -1
 
 
+def classes_of_prelude(task: Task, namespace: Mapping[str, Any]) -> Mapping[str, type]:
+    """The classes that the prelude defines; one that was run before only imports."""
+    return classes_of(namespace) if task.namespace is None else {}
+
+
 def serve(
+    task: Task,
     namespace: dict[str, Any],
     load: Callable[[], object],
-    entry: str,
     describe: Callable[[BaseException], str],
 ) -> None:
     """Be the program's process; never returns.
 
     Args:
+        task: what is tested.
         namespace: the program's global names, with the prelude's in it.
         load: runs the program's top level in `namespace`.
-        entry: what is tested: the program's name for it, or an expression.
         describe: tells people what an error was.
     """
 
     def candidate() -> Any:
         load()
-        return eval(entry, namespace)
+        return eval(task.entry, namespace)
 
     try:
-        Server(CHANNEL, namespace, describe).serve(candidate)
+        classes = classes_of_prelude(task, namespace)
+        Server(CHANNEL, namespace, classes, describe).serve(candidate)
     finally:
         os._exit(0)
 
 
-def run(task: Task, tests: str, prelude: dict[str, Any]) -> bool:
+def run(task: Task, source: str, code: types.CodeType, prelude: dict[str, Any]) -> bool:
     """Be the tests' process.
 
     Args:
         task: what is tested.
-        tests: their source.
+        source: of the tests.
+        code: the same, compiled.
         prelude: names that the prelude bound.
 
     Returns:
@@ -85,9 +94,10 @@ def run(task: Task, tests: str, prelude: dict[str, Any]) -> bool:
         ProgramFailedError: an error came out of the program.
         MemoryError: an answer is too large.
     """
-    connection = tester.Connection(task.link, prelude)
+    sys.set_int_max_str_digits(0)
+    connection = tester.Connection(task.link, classes_of_prelude(task, prelude))
     try:
-        tester.run(tests, task.entry, prelude, connection)
+        tester.run(code, task.entry, prelude, connection)
     except NotPlainError:
         pass
     except MemoryError:
@@ -96,7 +106,7 @@ def run(task: Task, tests: str, prelude: dict[str, Any]) -> bool:
         raise ProgramFailedError(_how_it_ended(task)) from None
     except BaseException as error:  # noqa: BLE001  (SystemExit and KeyboardInterrupt as well)
         if not connection.foreign:
-            _blame(error, tests)
+            _blame(error, source)
     finally:
         _end(task)
     return not connection.foreign

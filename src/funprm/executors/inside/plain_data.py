@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import builtins
 import datetime
-import json
 import operator
 import sys
 import types
@@ -23,9 +22,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any
 
-_WIDE = 10_000
-"""Bits of an integer that cannot be written in decimals in any case."""
-_SCALARS = frozenset({int, float, str, bool, type(None)})
+SCALARS = frozenset({int, float, str, bool, type(None)})
 _LISTS: dict[type, str] = {list: "list", set: "set", bytearray: "bytearray"}
 _KEYS: type = type({}.keys())
 _ROWS: dict[type, str] = {**_LISTS, tuple: "tuple", frozenset: "frozenset", _KEYS: "keys"}
@@ -41,7 +38,6 @@ _DATES: dict[type, tuple[str, ...]] = {
     datetime.datetime: ("year", "month", "day", "hour", "minute", "second", "microsecond"),
 }
 _FIELDS: dict[type, Callable[[Any], Iterable[Any]]] = {
-    int: lambda value: (hex(value),),
     bytes: lambda value: (value.decode("latin-1"),),
     complex: lambda value: (value.real, value.imag),
     Decimal: lambda value: (str(value),),
@@ -50,7 +46,7 @@ _FIELDS: dict[type, Callable[[Any], Iterable[Any]]] = {
     deque: lambda value: (value.maxlen, *value),
     defaultdict: lambda value: (value.default_factory, *chain.from_iterable(value.items())),
 }
-"""Of other kinds: what their rows hold. Integers have rows only where some are very long."""
+"""Of other kinds: what their rows hold."""
 _EMPTY: dict[str, Callable[[], Any]] = {
     **{name: kind for kind, name in (_LISTS | _TABLES).items()},
     "deque": deque,
@@ -69,6 +65,8 @@ class UnreadableError(Exception):
 
 
 Row = list[Any]
+Table = list[list[Any]]
+"""Values, rows, and changes of values that the reader has already; see `Writer.table`."""
 
 
 class Writer:
@@ -76,6 +74,7 @@ class Writer:
 
     Attributes:
         objects: the values behind the rows.
+        known: values that the reader has already.
     """
 
     def __init__(
@@ -95,12 +94,11 @@ class Writer:
         self.objects: list[Any] = []
         self._classes = classes
         self._other = other
-        self._known = known
+        self.known = known
         self._numbers = {id(value): -1 - number for number, value in enumerate(known)}
-        self._wide = False
 
-    def message(self, *values: Any, changed: Sequence[int] = ()) -> bytes:
-        """A message that holds some values.
+    def table(self, values: Iterable[Any], changed: Sequence[int] = ()) -> Table:
+        """The table of a message that holds some values.
 
         Args:
             values: the values.
@@ -109,32 +107,19 @@ class Writer:
         Raises:
             NotPlainError: by `other`.
         """
-        try:
-            return self._message(values, changed)
-        except ValueError:  # an integer with very many digits: such have a row, in hexadecimal
-            del self.objects[:]
-            self._numbers = {id(value): -1 - n for n, value in enumerate(self._known)}
-            self._wide = True
-            return self._message(values, changed)
-
-    def _message(self, values: Sequence[Any], changed: Sequence[int]) -> bytes:
         roots = self.references(values)
-        rows = {number: self._row(self._known[number]) for number in changed}
-        table = []
+        changes = [[number, self._row(self.known[number])] for number in changed]
+        rows = []
         for value in self.objects:  # which grows meanwhile
-            table.append(self._row(value))
-        return json.dumps([roots, table, list(rows.items())]).encode()
+            rows.append(self._row(value))
+        return [roots, rows, changes]
 
     def references(self, values: Iterable[Any]) -> list[Any]:
         """Values as they stand in a row: themselves, or the number of their own row."""
         values = list(values)
-        if not self._wide and _SCALARS.issuperset(map(type, values)):
+        if SCALARS.issuperset(map(type, values)):
             return values
-        return [v if self._is_scalar(v) else self._reference(v) for v in values]
-
-    def _is_scalar(self, value: Any) -> bool:
-        wide = self._wide and type(value) is int and value.bit_length() > _WIDE
-        return type(value) in _SCALARS and not wide
+        return [v if type(v) in SCALARS else self._reference(v) for v in values]
 
     def _reference(self, value: Any) -> list[int]:
         number = self._numbers.get(id(value))
@@ -166,7 +151,7 @@ class Writer:
         for base in _BASES:
             if isinstance(value, base):
                 plain = base(value)
-                return ["same", plain] if base in (float, str) else self._row(plain)
+                return ["same", plain] if base in SCALARS else self._row(plain)
         return self._other(self, value)
 
     def _instance(self, value: Any, kind: type) -> Row:
@@ -207,28 +192,28 @@ class Reader:
 
     def __init__(
         self,
-        data: bytes,
+        table: Table,
         classes: Mapping[str, type],
         other: Callable[[Row], Any],
         known: Sequence[Any] = (),
     ) -> None:
-        """Read a message.
+        """Read the table of a message.
 
         Args:
-            data: what a `Writer` made, or what a hostile program made up.
+            table: what a `Writer` made, or what a hostile program made up.
             classes: those whose instances are plain data, by name.
             other: gives the object for a row of unknown kind, or raises an exception.
             known: as for the writer.
 
         Raises:
-            UnreadableError: it is no message.
+            UnreadableError: it is no table.
             MemoryError: it is too large.
         """
         self._classes = classes
         self._other = other
         self._known = known
         try:
-            roots, self._table, changes = json.loads(data)
+            roots, self._table, changes = table
             self.objects = [self._empty(row) for row in self._table]
             self._ready = [_can_change(row) for row in self._table]
             for number in reversed(range(len(self._table))):  # parts mostly come after wholes
@@ -334,7 +319,6 @@ def _type(name: str) -> type:
 
 
 _MADE: dict[str, Callable[..., Any]] = {
-    "int": lambda text: int(text, 16),
     "same": lambda value: value,
     "bytes": lambda text: text.encode("latin-1"),
     "keys": lambda *values: dict.fromkeys(values).keys(),

@@ -386,17 +386,17 @@ def _run_check(task: Task) -> None:
     sys.setrecursionlimit(_RECURSION)
     namespace = _module(task, "solution")
     if not task.candidate:
-        check_suite.serve(namespace, _loader(task, namespace), task.entry, _describe)
-    tests, before = task.read_tests(), dict(namespace)
-    if check_suite.run(task, tests, before):
+        check_suite.serve(task, namespace, _loader(task, namespace), _describe)
+    source, code = task.read_tests()
+    if check_suite.run(task, source, code, namespace):
         _record(b"p", f"{task.secret}[]")
     else:
-        _prove(task, test_code.SharedCheck(task.entry, tests, before), namespace)
+        _prove(task, test_code.SharedCheck(task.entry, code, namespace), namespace)
 
 
 def _run_unittest(task: Task) -> None:
     sys.setrecursionlimit(_RECURSION_OF_TESTS)
-    suite = unittest_suite.Suite(task.read_tests())
+    suite = unittest_suite.Suite(task.read_tests()[0])
     _prove(task, suite, _module(task, "__test__"))
 
 

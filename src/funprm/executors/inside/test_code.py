@@ -15,6 +15,7 @@ import gc
 import json
 import os
 import sys
+import types
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -98,19 +99,16 @@ class SharedCheck:
         passed: a note for people.
     """
 
-    def __init__(self, entry: str, source: str, before: Namespace) -> None:
+    def __init__(self, entry: str, code: types.CodeType, before: Namespace) -> None:
         """Prepare it, before the program is loaded.
 
         Args:
             entry: what is tested.
-            source: of the tests.
+            code: the tests.
             before: names that the prelude bound.
-
-        Raises:
-            SyntaxError: the tests are no Python.
         """
         self._entry, self._before, self._exec = entry, dict(before), exec
-        self._code = compile(source, "tests.py", "exec", dont_inherit=True)
+        self._code = code
         self._guard = Guard((n, sys.modules[n]) for n in _RELIED_ON if n in sys.modules)
         self._guard.add([("the judge", globals())], closed=True)
         self._own = frozenset(id(v) for v in before.values() if isinstance(v, type))

@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import builtins
 import itertools
+import json
+import marshal
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from funprm.executors.inside.candidate import receive, send
 from funprm.executors.inside.plain_data import (
+    SCALARS,
     NotPlainError,
     Reader,
     Row,
+    Table,
     UnreadableError,
     Writer,
-    classes_of,
     is_library_function,
 )
+from funprm.executors.inside.task import TESTS
 
-TESTS = "tests.py"
 _LONGEST_ITERATOR = 1_000_000
 _LONGEST_LINE = 200
 _OF_PROGRAM = "_of_program"
@@ -91,6 +94,16 @@ class Remote:
         raise StopIteration
 
 
+_READ: dict[bytes, Callable[[bytes], Any]] = {
+    b"n": lambda data: None,
+    b"t": lambda data: True,
+    b"f": lambda data: False,
+    b"i": lambda data: int(data, 16),
+    b"d": float,
+    b"s": lambda data: data.decode("utf-8", "surrogatepass"),
+}
+
+
 class Connection:
     """Calls of the program, one at a time.
 
@@ -99,10 +112,15 @@ class Connection:
         foreign: tests called it with something that is no plain data.
     """
 
-    def __init__(self, link: int, prelude: Namespace) -> None:
-        """Take over a connected socket; `load` comes first."""
+    def __init__(self, link: int, classes: Mapping[str, type]) -> None:
+        """Take over a connected socket; `load` comes first.
+
+        Args:
+            link: its descriptor.
+            classes: those that the prelude defines.
+        """
         self._link = link
-        self._classes = classes_of(prelude)
+        self._classes = classes
         self._remotes: dict[int, Remote] = {}
         self.names: frozenset[str] = frozenset()
         self.foreign = False
@@ -113,11 +131,10 @@ class Connection:
         Raises:
             BaseException: as the program raised it.
         """
-        found = self._answer(Writer(self._classes, self._row_of))
-        self.names = frozenset(name for name in found if isinstance(name, str))
+        self.names = frozenset(str(self._answer()).split(","))
         return self._remote(0, "function", False)
 
-    def ask(self, function: str, *args: Any, **kwargs: Any) -> Any:
+    def ask(self, function: str, target: Remote | None, *args: Any, **kwargs: Any) -> Any:
         """Call a function of `candidate.Server`.
 
         Raises:
@@ -125,27 +142,38 @@ class Connection:
             ProgramGoneError: there is nobody to answer.
             BaseException: as the program raised it.
         """
+        values: Any = [*args, *kwargs.values()]
+        known: Sequence[Any] = ()
+        plain = SCALARS.issuperset(map(type, values))
+        if not plain:
+            values, known = self._table(values)
+        number = -1 if target is None else target._number
+        try:
+            send(self._link, marshal.dumps((function, number, tuple(kwargs), plain, values)))
+        except OSError:
+            raise ProgramGoneError from None
+        return self._answer(known)
+
+    def _table(self, values: list[Any]) -> tuple[Table, Sequence[Any]]:
         writer = Writer(self._classes, self._row_of)
         try:
-            data = writer.message(function, ",".join(kwargs), *args, *kwargs.values())
+            return writer.table(values), writer.objects
         except NotPlainError:
             self.foreign = True
             raise
-        try:
-            send(self._link, data)
-        except OSError:
-            raise ProgramGoneError from None
-        return self._answer(writer)
 
-    def _answer(self, writer: Writer) -> Any:
+    def _answer(self, known: Sequence[Any] = ()) -> Any:
         try:
             data = receive(self._link)
             if not data:
                 raise ProgramGoneError
-            answer = Reader(data[1:], self._classes, self._object_of, writer.objects)
+            read = _READ.get(data[:1])
+            if read:
+                return read(data[1:])
+            answer = Reader(json.loads(data[1:]), self._classes, self._object_of, known)
         except OSError:
             raise ProgramGoneError from None
-        except (ValueError, UnreadableError) as fault:  # more than fits, or made up
+        except (ValueError, RecursionError, UnreadableError) as fault:  # too much, or made up
             raise _error("RuntimeError", str(fault)) from None
         if data[:1] == b"v" and len(answer.values) == 1:
             return answer.values[0]
@@ -197,11 +225,11 @@ def _error(kinds: str = "", description: str = "", *arguments: Any) -> BaseExcep
 # --- running the tests -----------------------------------------------------------------------
 
 
-def run(tests: str, entry: str, prelude: Namespace, connection: Connection) -> None:
+def run(code: types.CodeType, entry: str, prelude: Namespace, connection: Connection) -> None:
     """Load the program, then call the tests' `check` with it.
 
     Args:
-        tests: source that defines `check(candidate)`.
+        code: defines `check(candidate)`.
         entry: what is tested: the program's name for it, or an expression.
         prelude: names that the prelude bound.
         connection: to the program.
@@ -210,10 +238,10 @@ def run(tests: str, entry: str, prelude: Namespace, connection: Connection) -> N
         BaseException: whatever the program (see `fault_of_program`) or the tests raised.
     """
     candidate = connection.load()
-    code = compile(tests, TESTS, "exec", dont_inherit=True)
     names = {**prelude, "__name__": "tests", "__builtins__": builtins}
-    for name in connection.names & _names_in(code):
-        names[name] = connection.ask("global", name)
+    others = connection.names - {entry}
+    for name in others and others & _names_in(code):
+        names[name] = connection.ask("global", None, name)
     exec(code, names)
     check = names["check"]
     if entry.isidentifier():  # tests may call it by its name, even if that is `check`
