@@ -53,6 +53,10 @@ def check(*lines: str) -> str:
 RIGHT = {
     "number": ("def f(x): return x + 1", "assert candidate(1) == 2"),
     "keywords": ("def f(a, *, b): return a - b", "assert candidate(b=1, a=3) == 2"),
+    "keywords of our own": (
+        "def f(self, target, function, args): return [self, target, function, args]",
+        "assert candidate(self=1, target=2, function=3, args=4) == [1, 2, 3, 4]",
+    ),
     "tuple": ("def f(): return (1, [2])", "assert candidate() == (1, [2]) != [1, [2]]"),
     "mutation": ("def f(a): a.sort()", "a = [2, 1]\n    candidate(a)\n    assert a == [1, 2]"),
     "identity": ("def f(a): return a", "a = []\n    assert candidate(a) is a"),

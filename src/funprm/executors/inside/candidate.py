@@ -78,7 +78,7 @@ WRITTEN: dict[type, Callable[[Any], bytes]] = {
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "call": lambda function, *args, **kwargs: function(*args, **kwargs),
+    "call": lambda function, /, *args, **kwargs: function(*args, **kwargs),
     "global": lambda namespace, name: namespace[name],
     "get": getattr,
     "len": len,

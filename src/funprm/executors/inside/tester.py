@@ -56,7 +56,7 @@ class Remote:
         self._ask, self._number, self._kind, self._iterator = ask, number, kind, iterator
         self._taken: Iterator[Any] = iter(())
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call it where it is."""
         return self._ask("call", self, *args, **kwargs)
 
@@ -134,7 +134,7 @@ class Connection:
         self.names = frozenset(str(self._answer()).split(","))
         return self._remote(0, "function", False)
 
-    def ask(self, function: str, target: Remote | None, *args: Any, **kwargs: Any) -> Any:
+    def ask(self, function: str, target: Remote | None, /, *args: Any, **kwargs: Any) -> Any:
         """Call a function of `candidate.Server`.
 
         Raises:
