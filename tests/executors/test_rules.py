@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from funprm.executors.inside.shared_streams import shareable
+from funprm.executors.inside import stateless
 from funprm.records import Status, Suite, Verdict
 from tests.executors.conftest import Judge, check, functional, stdin, suite_of, unittests
 
@@ -249,8 +249,17 @@ SHARED = {
     "exit": ("print(input())\nexit()", True),  # seen to close standard input when it has ended
     "import": ("import os", False),
     "import inside": ("def f():\n    import threading", False),
-    "replaced stream": ("import sys\nsys.stdin = None", False),
-    "module": ("import math\nmath.pi = 3", False),
+    "replaced stream": ("import sys\nsys.stdin = None", True),  # seen when it has ended
+    "module": ("import math\nmath.pi = 3", True),  # too
+    "insides": ("import operator\noperator.attrgetter('x')", False),
+    "private": ("from enum import IntEnum\nIntEnum._convert_('X', 'math', bool)", False),
+    "annotations": ("from heapq import merge\nmerge.__annotations__['x'] = 1", False),
+    "documentation": ("from heapq import merge\nmerge.__doc__ = 'x'", False),
+    "annotated": ("x: int = 1\nclass A:\n    y: int = 2", True),
+    "pattern": ("match print:\n    case object(__self__=b): pass", False),
+    "parts": ("from typing import List\nfrom collections import Counter, defaultdict", True),
+    "frame": ("def g():\n    yield\ng().gi_frame", False),
+    "own name": ("gi_count = 1\nprint(gi_count)", True),
     "trace": ("import sys\nsys.settrace(None)", False),
     "from": ("from sys import setswitchinterval", False),
     "builtins": ("__builtins__.x = 1", False),
@@ -265,7 +274,8 @@ def test_which_programs_may_share_a_process(name: str) -> None:
     code, expected = SHARED[name]
     prelude: dict[str, object] = {}
     exec("import os, sys, math\nfrom sys import *\nfrom collections import *", prelude)
-    assert shareable(compile(code, "program.py", "exec"), prelude) is expected
+    stateless.warm()
+    assert stateless.Proof(compile(code, "program.py", "exec"), prelude).holds is expected
 
 
 LEAVING = {

@@ -19,9 +19,16 @@ from collections.abc import Callable
 from typing import Any
 
 from funprm.executors import protocol
-from funprm.executors.inside import check_suite, shared_streams, test_code, unittest_suite
+from funprm.executors.inside import (
+    check_suite,
+    shared_streams,
+    stateless,
+    test_code,
+    unittest_suite,
+)
 from funprm.executors.inside.failures import ProgramFailedError, WrongAnswerError
 from funprm.executors.inside.shared_calls import State
+from funprm.executors.inside.stateless import Library, Proof
 from funprm.executors.inside.task import Task
 
 FILE = "program.py"
@@ -40,6 +47,10 @@ _write = os.write
 _cpu, _wall = time.thread_time_ns, time.monotonic_ns
 
 
+_MOST_DIGITS = 50_000
+"""Of integers that programs print or read, as officially."""
+
+
 def warm() -> None:
     """Import what programs use most, so that every child has it already.
 
@@ -53,7 +64,9 @@ def warm() -> None:
             __import__(name)
     finally:
         os.register_at_fork = hook
+    stateless.warm()
     sys.modules["random"].seed(0)
+    sys.set_int_max_str_digits(_MOST_DIGITS)
     sys.argv = [FILE]
     compile("0", FILE, "eval")  # makes the types of syntax trees
 
@@ -177,16 +190,18 @@ def _compiled(task: Task) -> types.CodeType:
     return compile(task.code, FILE, "exec", dont_inherit=True)
 
 
-def _shareable(task: Task, code: types.CodeType) -> bool:
-    """Whether the task's cases may share this process; else says so before anything has run."""
+def _proof(task: Task, code: types.CodeType) -> Proof | None:
+    """That the task's cases may share this process; else says so before anything has run."""
     if len(task.inputs) == 1:
-        return False
+        return None
     names = {} if not task.prelude else task.namespace
-    if names is not None and shared_streams.shareable(code, names):
-        return True
+    if names is not None:
+        proof = Proof(code, names)
+        if proof.holds:
+            return proof
     _record(b"c", marshal.dumps(code))
     _record(b"a", b"")
-    return False
+    return None
 
 
 # --- stdin -----------------------------------------------------------------------------------
@@ -199,8 +214,9 @@ def _run_stdin(task: Task) -> None:
     except (SyntaxError, ValueError, UnicodeError, RecursionError) as error:
         _record(b"E", _describe(error))
         return
-    if _shareable(task, code):
-        _run_shared(task, code, start)
+    proof = _proof(task, code)
+    if proof:
+        _run_shared(task, code, start, proof)
     else:
         _run_main(task, code, {}, start, b"")
 
@@ -223,13 +239,15 @@ def _run_main(
     _record(b"x", b"", start)
 
 
-def _run_shared(task: Task, code: types.CodeType, start: tuple[int, int]) -> None:
+def _run_shared(task: Task, code: types.CodeType, start: tuple[int, int], proof: Proof) -> None:
     """Run one case after the other, as long as that is safe."""
+    library = Library(proof)
     streams = shared_streams.Streams(task.namespace or {})
     names: dict[str, Any] = {}
     for number, data in enumerate(task.inputs):
         if number:
-            if not streams.untouched((_cpu() - start[0]) / 1e9):
+            untouched = streams.untouched((_cpu() - start[0]) / 1e9)
+            if not untouched or not library.unchanged(limit=False):
                 _record(b"a", b"")
                 return
             start = _cpu(), _wall()
@@ -267,7 +285,7 @@ def _run_functional(task: Task) -> None:
     sys.setrecursionlimit(_RECURSION)
     try:
         code = _compiled(task)
-        shared = task.compat or _shareable(task, code)
+        proof = None if task.compat else _proof(task, code)
         namespace = _module(task, "solution")
         exec(code, namespace)
         make = _target(task, namespace)
@@ -276,7 +294,7 @@ def _run_functional(task: Task) -> None:
     except BaseException as error:  # noqa: BLE001
         _record(b"E", _describe(error))
         return
-    state = State(namespace, code.co_names, task.namespace or {}) if shared else None
+    state = State(proof, namespace, code.co_names) if proof else None
     for number, arguments in enumerate(task.arguments()):
         if number and not task.compat and not (state and state.unchanged()):
             _record(b"a", b"")
@@ -347,7 +365,7 @@ def _encode_again(value: Any, error: Exception) -> str:
     try:
         return _dumps(value)
     finally:
-        sys.set_int_max_str_digits(4300)
+        sys.set_int_max_str_digits(_MOST_DIGITS)
 
 
 def _plain(value: Any) -> Any:
