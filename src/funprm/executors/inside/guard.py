@@ -26,7 +26,7 @@ class Guard:
         """Note more; what is `closed` may get no new names either."""
         for name, place in places:
             now = place if isinstance(place, dict) else vars(place)
-            before = [(k, v, _code(v)) for k, v in list(now.items()) if _is_function(v)]
+            before = [(k, v, _code(v)) for k, v in list(now.items()) if is_function(v)]
             self._places.append((name, now, before, len(now) if closed else -1))
 
     def check(self, missing: object = object()) -> None:
@@ -44,7 +44,8 @@ class Guard:
                     raise TamperingError(f"the program changed {name}.{key}, which tests rely on")
 
 
-def _is_function(value: Any) -> bool:
+def is_function(value: Any) -> bool:
+    """Whether a value is a function, a class or a descriptor of one."""
     return callable(value) or isinstance(value, staticmethod | classmethod | property)
 
 

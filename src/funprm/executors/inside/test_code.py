@@ -21,12 +21,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from funprm.executors import protocol
-from funprm.executors.inside.failures import TamperingError
+from funprm.executors.inside.failures import TamperingError, WrongAnswerError
 from funprm.executors.inside.guard import Guard
 from funprm.executors.inside.shared_equality import own_equality
+from funprm.executors.inside.task import TESTS
 
 CHANNEL = 3
 _exhaust = deque[object](maxlen=0).extend
+_NOTE = "the tests shared the program's process, since their arguments are no plain data"
 _RELIED_ON = ("builtins", "math", "operator", "copy")
 
 Namespace = dict[str, Any]
@@ -112,14 +114,15 @@ class SharedCheck:
         self._guard = Guard((n, sys.modules[n]) for n in _RELIED_ON if n in sys.modules)
         self._guard.add([("the judge", globals())], closed=True)
         self._own = frozenset(id(v) for v in before.values() if isinstance(v, type))
-        self.passed = ["the tests shared the program's process: their arguments are no plain data"]
+        self.passed = [_NOTE]
 
     def run(self, namespace: Namespace) -> None:
         """Call `check(candidate)` where built-in and prelude names are the real ones.
 
         Raises:
             TamperingError: the program changed what tests rely on.
-            BaseException: whatever the program or the tests raised.
+            WrongAnswerError: an assertion failed, or the tests could do nothing with an answer.
+            BaseException: whatever the program raised.
         """
         self._guard.check()
         before = self._before
@@ -130,7 +133,13 @@ class SharedCheck:
         candidate = self._honest(eval(self._entry, {**namespace, "__builtins__": builtins}))
         if self._entry in namespace:  # tests may call it by its name, even if that is `check`
             names[self._entry] = candidate
-        judge(candidate)
+        try:
+            judge(candidate)
+        except Exception as error:
+            if _innermost_file(error) == TESTS:
+                told = f"{type(error).__name__}: {error}; {_NOTE}"
+                raise WrongAnswerError(told) from None
+            raise
         self._guard.check()
 
     def _honest(self, candidate: Any) -> Callable[..., Any]:
@@ -148,3 +157,11 @@ class SharedCheck:
 
     def _trusted(self, owner: type) -> bool:
         return id(owner) in self._own
+
+
+def _innermost_file(error: BaseException) -> str:
+    trace, name = error.__traceback__, ""
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        trace = trace.tb_next
+    return name

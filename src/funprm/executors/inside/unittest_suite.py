@@ -14,28 +14,26 @@ import builtins
 import os
 import sys
 import types
-import unittest
+from collections.abc import Callable
 from typing import Any
-from unittest import case
 
 from funprm.executors.inside.failures import ProgramFailedError, TamperingError, WrongAnswerError
-from funprm.executors.inside.guard import Guard
+from funprm.executors.inside.guard import Guard, is_function
 from funprm.executors.inside.shared_equality import own_equality
 
 Namespace = dict[str, Any]
 _CHANGING = frozenset({"sys", "warnings", "logging", "threading"})
 """Modules of which programs rightly replace functions."""
-_MACHINERY: tuple[type, ...] = (
-    unittest.TestCase,
-    unittest.TestResult,
-    unittest.TestSuite,
-    unittest.BaseTestSuite,
-    unittest.FunctionTestCase,
-    unittest.IsolatedAsyncioTestCase,
-)
-
-
-_NOT_PASSED = ("addFailure", "addSkip", "addUnexpectedSuccess")
+_SKIPPED, _FAILING = "__unittest_skip__", "__unittest_expecting_failure__"
+_NOTES = {
+    "addSuccess": "success",
+    "addFailure": "failure",
+    "addUnexpectedSuccess": "failure",
+    "addError": "error",
+    "addSubTest": "subtest",
+    "addExpectedFailure": "expected_failure",
+    "addSkip": "skip",
+}
 
 
 class Suite:
@@ -54,13 +52,23 @@ class Suite:
         Raises:
             SyntaxError: they are no Python.
         """
+        import unittest  # not before: most programs need none of it
+        from unittest import case
+
+        self._unittest = unittest
+        self._machinery: tuple[type, ...] = (
+            *(unittest.TestCase, unittest.TestResult, unittest.TestSuite, unittest.BaseTestSuite),
+            unittest.FunctionTestCase,
+        )
+        if "IsolatedAsyncioTestCase" in tests:
+            self._machinery += (unittest.IsolatedAsyncioTestCase,)
         self._file = f"tests-{os.urandom(8).hex()}.py"  # no code of the program has this name
         tree = ast.parse(tests, self._file)
         self._code = compile(tree, self._file, "exec", dont_inherit=True)
         self._modules = _imported(tree)
         self._refuse_own_equality()
         case._ShouldStop = ()  # type: ignore[attr-defined]  # else it leaves a test as if it had passed
-        self._guard = Guard((cls.__name__, cls) for cls in _MACHINERY)
+        self._guard = Guard((cls.__name__, cls) for cls in self._machinery)
         self._guard.add([("the judge", globals())], closed=True)
         self._guard.add((module.__name__, module) for module in (unittest, case, builtins))
         self._hooks = [*sys.meta_path], [*sys.path_hooks]
@@ -82,14 +90,16 @@ class Suite:
         self._exec(self._code, namespace)
         cases = namespace["TestCases"]
         self._check_bases(cases)
-        self._guard.add((cls.__name__, cls) for cls in type.mro(cases) if cls not in _MACHINERY[:1])
+        self._guard.add(
+            (cls.__name__, cls) for cls in type.mro(cases) if cls is not self._machinery[0]
+        )
         names = sorted(
             n for n in dir(cases) if n.startswith("test") and callable(getattr(cases, n))
         )
-        result, methods = self._result(cases)
+        result = self._result(cases)
         self._suite(map(cases, names)).run(result)
         self._guard.check()
-        if vars(result).keys() & methods.keys():
+        if vars(result).keys() & _NOTES.keys():
             raise TamperingError("the program changed the record of test results")
         if self._failures:
             raise self._failures[0]
@@ -99,14 +109,16 @@ class Suite:
         self._libraries.check()
         if self._hooks != ([*sys.meta_path], [*sys.path_hooks]):
             raise TamperingError("the program changed how modules are imported")
-        for name, module in {**self._modules, "unittest": unittest}.items():
+        for name, module in {**self._modules, "unittest": self._unittest}.items():
             if sys.modules.get(name) is not module:
                 raise TamperingError(f"the program replaced the module {name}")
 
     def _check_bases(self, cases: Any) -> None:
         """Every class that the test cases derive from is one of the tests' own, or unittest's."""
         for cls in type.mro(cases)[:-1]:
-            if cls not in _MACHINERY and not any(map(self._is_own, vars(cls).values())):
+            functions = [v for v in vars(cls).values() if is_function(v)]
+            own = not functions or any(map(self._is_own, functions))
+            if cls not in self._machinery and not own:
                 raise TamperingError(f"tests derive from {cls.__name__}, which is none of theirs")
 
     def _is_own(self, function: Any) -> bool:
@@ -117,7 +129,7 @@ class Suite:
 
     def _refuse_own_equality(self) -> None:
         """Let `assertEqual` fail where only one side brings its own idea of equality."""
-        base: Any = unittest.TestCase
+        base: Any = self._unittest.TestCase
         real = base._getAssertEqualityFunc
 
         def choose(test: Any, first: Any, second: Any) -> Any:
@@ -132,43 +144,63 @@ class Suite:
     def _defines_own(self, owner: type) -> bool:
         return self._is_own(vars(owner)["__eq__"])
 
-    def _result(self, cases: Any) -> tuple[Any, dict[str, Any]]:
-        """A test result that counts in variables, which no attribute leads to; and its methods."""
-        passed, failures, check, real = self.passed, self._failures, self._guard.check, cases
-
-        def note_pass(result: object, test: Any) -> None:
-            check()
-            if type(test) is not real:
-                raise TamperingError("a test that is none was reported")
-            passed.append(test._testMethodName)
-
-        def note_failure(result: object, test: Any, *rest: Any) -> None:
-            name = getattr(test, "_testMethodName", None) or str(test)
-            failures.append(WrongAnswerError(f"{name}: {_reason(*rest)}"))
-
-        def note_error(result: object, test: Any, error: Any) -> None:
-            failures.append(ProgramFailedError(f"{test}: {_reason(error)}"))
-
-        def note_subtest(result: object, test: Any, subtest: Any, error: Any) -> None:
-            if error is not None:
-                note_failure(result, test, error)
-
-        def note_expected(result: object, test: Any, error: Any) -> None:
-            note_pass(result, test) if test._testMethodName in failing else note_failure(
-                result, test, error
-            )
-
-        failing = {n for n in dir(cases) if _expects_failure(getattr(cases, n))}
-        methods: dict[str, Any] = dict.fromkeys(_NOT_PASSED, note_failure)
-        methods["addExpectedFailure"] = note_expected
-        methods |= {"addSuccess": note_pass, "addSubTest": note_subtest, "addError": note_error}
-        result = type("Tally", (unittest.TestResult,), dict(methods))
-        self._guard.add([("the result of tests", result)])
-        return result(), methods
+    def _result(self, cases: Any) -> Any:
+        """A test result that counts in an object to which no attribute leads."""
+        notes = _Notes(cases, self._guard.check, self.passed, self._failures)
+        methods = {name: _method(getattr(notes, note)) for name, note in _NOTES.items()}
+        kind = type("Tally", (self._unittest.TestResult,), methods)
+        self._guard.add([("the result of tests", kind)])
+        return kind()
 
 
-def _expects_failure(test: Any) -> bool:
-    return bool(getattr(test, "__unittest_expecting_failure__", False))
+def _method(note: Callable[..., None]) -> Callable[..., None]:
+    return lambda result, *args: note(*args)
+
+
+class _Notes:
+    """Takes down what becomes of tests."""
+
+    def __init__(
+        self,
+        cases: Any,
+        check: Callable[[], None],
+        passed: list[str],
+        failures: list[Exception],
+    ) -> None:
+        """Note from the class, still untouched, which tests may be skipped or fail."""
+        self._cases, self._check, self._passed, self._failures = cases, check, passed, failures
+        self._marks = {
+            (name, mark)
+            for name in dir(cases)
+            for mark in (_SKIPPED, _FAILING)
+            if getattr(getattr(cases, name), mark, False)
+        }
+
+    def success(self, test: Any) -> None:
+        self._check()
+        if type(test) is not self._cases:
+            raise TamperingError("a test that is none was reported")
+        self._passed.append(test._testMethodName)
+
+    def failure(self, test: Any, reason: Any = None) -> None:
+        name = getattr(test, "_testMethodName", None) or str(test)
+        self._failures.append(WrongAnswerError(f"{name}: {_told(reason)}"))
+
+    def error(self, test: Any, reason: Any) -> None:
+        self._failures.append(ProgramFailedError(f"{test}: {_told(reason)}"))
+
+    def subtest(self, test: Any, subtest: Any, reason: Any) -> None:
+        if reason is not None:
+            self.failure(test, reason)
+
+    def expected_failure(self, test: Any, reason: Any) -> None:
+        marked = (test._testMethodName, _FAILING) in self._marks
+        self.success(test) if marked else self.failure(test, reason)
+
+    def skip(self, test: Any, reason: Any) -> None:
+        """The host knows which tests need not run; no other one may be skipped while it runs."""
+        if (getattr(test, "_testMethodName", ""), _SKIPPED) not in self._marks:
+            self.failure(test, f"skipped: {reason}")
 
 
 def _imported(tree: ast.Module) -> dict[str, types.ModuleType]:
@@ -188,8 +220,8 @@ def _imported(tree: ast.Module) -> dict[str, types.ModuleType]:
     return {name: sys.modules[name] for name in standard if name in sys.modules}
 
 
-def _reason(detail: Any = None) -> str:
-    """Why a test did not pass: an error, a reason to skip it, or an unexpected success."""
-    if isinstance(detail, tuple):
-        return f"{detail[0].__name__}: {detail[1]}"
-    return f"skipped: {detail}" if isinstance(detail, str) else "unexpected success"
+def _told(reason: Any) -> str:
+    """Why a test did not pass: an error, words, or nothing."""
+    if isinstance(reason, tuple):
+        return f"{reason[0].__name__}: {reason[1]}"
+    return reason or "unexpected success"
