@@ -15,7 +15,7 @@ from typing import Any
 from funprm.executors import protocol
 from funprm.executors.inside import clock
 from funprm.executors.inside.task import SuiteFile, packed
-from funprm.executors.inside.usage import Processes
+from funprm.executors.inside.usage import Processes, cpu_of
 
 _READ = 1 << 16
 _LONGEST_LOOK = 0.25
@@ -134,9 +134,8 @@ class Child:
         self._answered = 0
         self._claimed = 0
         self._over = False
+        self._pid = 0
         self._slowdowns: list[float] = []
-        self._oom = processes.oom_kills()
-        processes.reset()
         self._cpu_mark = 0.0
         self._start = self._wall_mark = time.monotonic()
 
@@ -214,11 +213,18 @@ class Child:
     def _measure(self) -> tuple[float, float]:
         """CPU and wall seconds that the current case still has."""
         settings = self.job.suite.settings
-        cpu = self._processes.cpu() - self._cpu_mark
+        cpu = self._cpu() - self._cpu_mark
         wall = time.monotonic() - self._wall_mark
         if wall > settings["wall"]:  # time without a processor does not count, up to a point
             wall = max(wall - self._processes.waited(), 0.1 * wall)
         return self._limit(cpu) - cpu, settings["wall"] - wall
+
+    def _cpu(self) -> float:
+        """CPU seconds of the whole program until now."""
+        if self.job.suite.settings["processes"]:
+            return self._processes.cpu()
+        self._pid = self._pid or self._processes.first()
+        return cpu_of(self._pid) if self._pid else 0.0
 
     def _limit(self, used: float) -> float:
         """CPU seconds that a case may use: the limit, stretched by the mean slowdown.
@@ -265,7 +271,7 @@ class Child:
         self._heard = 0
         if not self._over:
             self._claimed = 0
-            self._cpu_mark, self._wall_mark = self._processes.cpu(), time.monotonic()
+            self._cpu_mark, self._wall_mark = self._cpu(), time.monotonic()
 
     def _damage(self, what: str) -> None:
         """The program has damaged its own judging."""
@@ -375,8 +381,8 @@ class Child:
         if self._finished or (self.job.suite.settings["kind"] == "stdin" and code == 0):
             return "output", bytes(self._output)
         if code == -signal.SIGKILL:
-            cause = "memory ran out" if self._processes.oom_kills() > self._oom else "by itself, or"
-            return "killed", cause.encode()
+            ran_out = self._processes.memory_ran_out()
+            return "killed", b"memory ran out" if ran_out else b"by itself, or from outside"
         if code < 0:
             return "error", f"killed by {_name(-code)}".encode()
         return "error", f"ended with exit code {code} before it was done".encode()

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from funprm.executors import protocol
-from funprm.executors.inside import cleanup, program, syscalls
+from funprm.executors.inside import cleanup, filters, program, syscalls
 from funprm.executors.inside.task import Task
 
 _PAGE = resource.getpagesize() / (1 << 20)
@@ -44,8 +44,7 @@ class _Zygote:
         self._install: dict[bool, Callable[[], object]] = {False: int, True: int}
         if "seccomp" not in layers.off:
             for processes in (False, True):
-                rules = syscalls.program_filter(processes=processes, off=layers.off)
-                self._install[processes] = rules.installer()
+                self._install[processes] = filters.of_programs(processes=processes, off=layers.off)
 
     def serve(self) -> Callable[[], None]:
         """Work until the watcher goes away; returns only in a child, with what it must run."""
