@@ -45,7 +45,8 @@ class PreparedSuite:
         Args:
             suite: the suite.
             seconds: limit that replaces the suite's own, or 0.
-            compat: follow the official checker where it is known to be wrong.
+            compat: follow official checkers where they are known to be wrong; see
+                docs/judging.md for where it does and where it does not.
         """
         self.suite = suite
         self.seconds = seconds or suite.seconds

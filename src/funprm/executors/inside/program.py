@@ -323,13 +323,12 @@ def _run_case(make: Callable[[], Callable[..., Any]], arguments: list[Any], comp
 def _target(task: Task, namespace: dict[str, Any]) -> Callable[[], Callable[..., Any]]:
     """A function that returns what is called in one case."""
     entry = task.entry
-    cls = namespace.get("Solution")
-    if cls is not None and hasattr(cls, entry):
+    cls, function = namespace.get("Solution"), namespace.get(entry)
+    if cls is not None and (hasattr(cls, entry) or function is None):  # it may set it itself
         if task.compat:
             bound = getattr(cls(), entry)
             return lambda: bound
         return lambda: getattr(cls(), entry)
-    function = namespace.get(entry)
     if function is None:
         raise NameError(f"the program defines no function or method {entry!r}")
     return lambda: function
