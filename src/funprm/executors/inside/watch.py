@@ -221,7 +221,8 @@ class Child:
 
     def _cpu(self) -> float:
         """CPU seconds of the whole program until now."""
-        if self.job.suite.settings["processes"]:
+        settings = self.job.suite.settings
+        if settings["processes"] or settings["kind"] == "check":
             return self._processes.cpu()
         self._pid = self._pid or self._processes.first()
         return cpu_of(self._pid) if self._pid else 0.0
