@@ -1,6 +1,6 @@
 """Programs that try to pass `check` and `unittest` suites without solving anything.
 
-Each is a file in `attacks/`, and says in its first line what it tries. The suites ask for values
+Each is a file in `attacks/`, and says in its second line what it tries. The suites ask for values
 that cannot be computed, so what passes has cheated.
 """
 

@@ -1,3 +1,4 @@
+# kinds: check
 # Sends answers of its own on every socket, before it is asked.
 import os
 import struct

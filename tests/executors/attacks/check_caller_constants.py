@@ -1,4 +1,5 @@
-# check: the constant that the caller will compare with stands in its bytecode, after the call
+# kinds: check
+# The constant that the caller will compare with stands in its bytecode, after the call
 import sys, dis
 
 

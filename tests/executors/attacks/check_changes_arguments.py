@@ -1,3 +1,4 @@
+# kinds: check
 # Changes every argument, and what it returned before.
 KEPT = []
 

@@ -1,3 +1,4 @@
+# kinds: check
 # Writes proofs and results to every descriptor, then ends.
 import os
 import struct

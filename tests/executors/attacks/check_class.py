@@ -1,3 +1,4 @@
+# kinds: check
 # The candidate is a class whose instances equal everything.
 class f:
     def __init__(self, x):

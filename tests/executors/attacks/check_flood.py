@@ -1,3 +1,4 @@
+# kinds: check
 # An answer without bounds.
 import itertools
 

@@ -1,3 +1,4 @@
+# kinds: check
 # Ends its process in the middle of a call, as if all were well.
 import os
 

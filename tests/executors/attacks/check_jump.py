@@ -1,4 +1,5 @@
-# check: a trace function on the caller's frame jumps over the assertions
+# kinds: check
+# A trace function on the caller's frame jumps over the assertions
 import sys
 
 

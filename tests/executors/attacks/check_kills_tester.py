@@ -1,3 +1,4 @@
+# kinds: check
 # Ends or stops every process that it can reach.
 import os
 import signal

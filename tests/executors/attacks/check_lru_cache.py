@@ -1,3 +1,4 @@
+# kinds: check
 # An innocent decorator, and an answer that equals everything.
 import functools
 

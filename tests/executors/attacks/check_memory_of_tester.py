@@ -1,3 +1,4 @@
+# kinds: check
 # Reads the memory and the open files of every process it can see.
 import ctypes
 import glob

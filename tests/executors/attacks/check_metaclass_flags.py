@@ -1,3 +1,4 @@
+# kinds: check
 # A metaclass lies about __flags__.
 class M(type):
     __flags__ = 0

@@ -1,3 +1,4 @@
+# kinds: check
 # A number, inside of a list, that equals everything.
 class E(int):
     def __eq__(self, other):

@@ -1,3 +1,4 @@
+# kinds: check
 # An answer for which every operator and every question has the wanted answer.
 class E:
     def __getattr__(self, name):

@@ -1,3 +1,4 @@
+# kinds: check
 # Names of the tests and of built-in functions, defined by the program.
 import builtins
 

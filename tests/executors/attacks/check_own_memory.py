@@ -1,3 +1,4 @@
+# kinds: check
 # Searches its own memory for the tests, and answers what they expect.
 import re
 

@@ -1,3 +1,4 @@
+# kinds: check
 # An answer whose class has the name and attributes of one that the prelude defines.
 class Node:
     def __init__(self):

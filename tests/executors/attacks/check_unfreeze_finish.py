@@ -1,4 +1,5 @@
-# check, unittest: the proof is found by the garbage collector after gc.unfreeze()
+# kinds: check
+# The proof is found by the garbage collector after gc.unfreeze()
 import gc, os, types
 
 

@@ -1,3 +1,4 @@
+# kinds: unittest
 # The code of assertEqual is another.
 import unittest
 

@@ -1,3 +1,4 @@
+# kinds: unittest
 # The tests' class statement gives another class.
 import builtins
 import unittest

@@ -1,3 +1,4 @@
+# kinds: unittest
 # Raises what the machinery itself raises to leave a test early.
 from unittest import case
 

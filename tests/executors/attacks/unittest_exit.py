@@ -1,3 +1,4 @@
+# kinds: unittest
 # Ends the process in the middle of a test, as if all were well.
 import os
 

@@ -1,3 +1,4 @@
+# kinds: unittest
 # Marks the tests as expected to fail while they run.
 import sys
 

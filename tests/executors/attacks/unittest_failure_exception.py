@@ -1,3 +1,4 @@
+# kinds: unittest
 # Failures are exceptions that mean something else.
 import unittest
 

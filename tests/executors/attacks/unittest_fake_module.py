@@ -1,4 +1,5 @@
-# unittest: sys.modules["unittest"] is another module
+# kinds: unittest
+# Sys.modules["unittest"] is another module
 import sys, types, unittest
 
 m = types.ModuleType("unittest")

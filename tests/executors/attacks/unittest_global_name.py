@@ -1,3 +1,4 @@
+# kinds: unittest
 # The tests' own import is undone: its name is bound again whenever it is set.
 import unittest as real
 

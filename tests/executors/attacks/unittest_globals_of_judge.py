@@ -1,4 +1,5 @@
-# check, unittest: the frame of the judge leads to the globals of its module; there `exec` is replaced
+# kinds: unittest
+# The frame of the judge leads to the globals of its module; there `exec` is replaced
 import sys
 
 r = sys._getframe()

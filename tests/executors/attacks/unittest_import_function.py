@@ -1,3 +1,4 @@
+# kinds: unittest
 # __import__ gives another unittest.
 import builtins
 import types

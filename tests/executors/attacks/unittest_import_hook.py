@@ -1,3 +1,4 @@
+# kinds: unittest
 # An import hook serves another unittest.
 import sys
 import types

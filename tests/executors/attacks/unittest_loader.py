@@ -1,3 +1,4 @@
+# kinds: unittest
 # The loader finds one test, which passes.
 import unittest
 

@@ -1,3 +1,4 @@
+# kinds: unittest
 # Test cases whose run reports success.
 import unittest
 

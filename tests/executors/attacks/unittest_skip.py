@@ -1,4 +1,5 @@
-# unittest: f raises SkipTest wherever it does not know better; one trivial test passes (assertRaises)
+# kinds: unittest
+# f raises SkipTest wherever it does not know better; one trivial test passes (assertRaises)
 import unittest
 
 

@@ -1,3 +1,4 @@
+# kinds: unittest
 # Skips everything while the module is loaded.
 import unittest
 

@@ -1,3 +1,4 @@
+# kinds: unittest
 # Tells the result to stop before the first test has failed.
 import sys
 import unittest

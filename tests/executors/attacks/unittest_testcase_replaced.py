@@ -1,4 +1,5 @@
-# unittest: the name unittest.TestCase is another class
+# kinds: unittest
+# The name unittest.TestCase is another class
 import unittest
 
 

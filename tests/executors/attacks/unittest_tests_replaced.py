@@ -1,3 +1,4 @@
+# kinds: unittest
 # Replaces the other tests while the first one runs, and that one fails to run at all.
 import sys
 import unittest

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from funprm.executors.inside.changes import Snapshot
 from funprm.executors.inside.plain_data import (
     NotPlainError,
     Reader,
     Row,
-    Snapshot,
     UnreadableError,
     Writer,
     classes_of,

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from funprm.executors.inside.plain_data import Reader, Row, Snapshot, Writer
+from funprm.executors.inside.changes import Snapshot
+from funprm.executors.inside.plain_data import Reader, Row, Writer
 
 MOST = 64 << 20
 """Bytes of a message."""

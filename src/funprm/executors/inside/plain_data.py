@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import builtins
 import datetime
-import operator
 import sys
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -21,6 +20,8 @@ from enum import Enum
 from fractions import Fraction
 from itertools import chain
 from typing import Any
+
+from funprm.executors.inside.changes import attributes_of
 
 SCALARS = frozenset({int, float, str, bool, type(None)})
 _LISTS: dict[type, str] = {list: "list", set: "set", bytearray: "bytearray"}
@@ -168,17 +169,6 @@ def _array_row(value: Any) -> Row | None:
     if value.dtype.hasobject:
         return None
     return ["array", value.dtype.str, list(value.shape), value.tobytes().decode("latin-1")]
-
-
-def attributes_of(value: Any) -> dict[str, Any]:
-    """The attributes of an instance, those in slots included."""
-    found = dict(getattr(value, "__dict__", {}))
-    for kind in type(value).__mro__:
-        slots = vars(kind).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
-                found[name] = getattr(value, name)
-    return found
 
 
 class Reader:
@@ -331,35 +321,6 @@ _MADE: dict[str, Callable[..., Any]] = {
     "array": _array,
     **{kind.__name__: kind for kind in _DATES},
 }
-
-
-# --- what a call changed ---------------------------------------------------------------------
-
-
-class Snapshot:
-    """What objects hold, to be compared with what they hold later."""
-
-    def __init__(self, objects: Iterable[tuple[int, Any]]) -> None:
-        """Note the contents of numbered objects that can change."""
-        self._before = [(number, value, _contents(value)) for number, value in objects]
-
-    def changed(self) -> list[int]:
-        """Numbers of the objects that hold something else now."""
-        return [number for number, value, before in self._before if not _same(value, before)]
-
-
-def _contents(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [*value.keys(), *value.values()]
-    if isinstance(value, list | set | bytearray | deque):
-        return list(value)
-    attributes = attributes_of(value)
-    return [*attributes.keys(), *attributes.values()]
-
-
-def _same(value: Any, before: list[Any]) -> bool:
-    now = _contents(value)
-    return len(now) == len(before) and all(map(operator.is_, now, before))
 
 
 def classes_of(namespace: Mapping[str, Any]) -> dict[str, type]:
