@@ -102,6 +102,19 @@ def test_a_method_of_solution_is_called(judge: Judge) -> None:
     assert judge(code, suite).status is Status.PASSED
 
 
+def test_a_method_may_be_set_by_the_constructor(judge: Judge) -> None:
+    code = "class Solution:\n    def __init__(self):\n        self.f = lambda x: x + 1"
+    assert judge(code, functional(("1", "2"))).status is Status.PASSED
+    assert judge(code, functional(("1", "2"), entry_point="g")).passed is False
+
+
+@pytest.mark.parametrize("digits", [4300, 4301, 50_000])
+def test_integers_may_have_many_digits(judge: Judge, digits: int) -> None:
+    number = "7" * digits
+    assert judge("print(int(input()))", stdin((number, number))).status is Status.PASSED
+    assert judge("def f(x):\n    return x", functional((number, number))).status is Status.PASSED
+
+
 def test_the_first_failure_ends_it_or_not(judge: Judge) -> None:
     suite = functional(*((str(i), "0") for i in range(5)))
     code = "def f(x):\n    return 1 if x in (1, 3) else 0"

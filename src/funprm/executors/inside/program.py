@@ -19,7 +19,14 @@ from collections.abc import Callable
 from typing import Any
 
 from funprm.executors import protocol
-from funprm.executors.inside import shared_streams, stateless, test_code
+from funprm.executors.inside import (
+    check_suite,
+    shared_streams,
+    stateless,
+    test_code,
+    unittest_suite,
+)
+from funprm.executors.inside.failures import ProgramFailedError, WrongAnswerError
 from funprm.executors.inside.shared_calls import State
 from funprm.executors.inside.stateless import Library, Proof
 from funprm.executors.inside.task import Task
@@ -40,6 +47,10 @@ _write = os.write
 _cpu, _wall = time.thread_time_ns, time.monotonic_ns
 
 
+_MOST_DIGITS = 50_000
+"""Of integers that programs print or read, as officially."""
+
+
 def warm() -> None:
     """Import what programs use most, so that every child has it already.
 
@@ -55,6 +66,7 @@ def warm() -> None:
         os.register_at_fork = hook
     stateless.warm()
     sys.modules["random"].seed(0)
+    sys.set_int_max_str_digits(_MOST_DIGITS)
     sys.argv = [FILE]
     compile("0", FILE, "eval")  # makes the types of syntax trees
 
@@ -75,14 +87,19 @@ def run(enter: Callable[[], Task]) -> None:
     gc.freeze()  # what the zygote knows is out of reach for the garbage collector's lists
     try:
         task = enter()
-        if task.kind != "check":  # its tests come to stand beside the program first
-            task.confine()
+        if task.kind == "check":
+            check_suite.part(task)
+        task.confine()
     except BaseException:  # noqa: BLE001  (no program has run: its empty output is no answer)
         os._exit(_NOT_READY)
     try:
         _RUN[task.kind](task)
     except MemoryError:
         _record(b"m", "out of memory")
+    except WrongAnswerError as error:
+        _record(b"w", str(error))
+    except ProgramFailedError as error:
+        _record(b"e", str(error))
     except BaseException as error:  # noqa: BLE001  (SystemExit and KeyboardInterrupt as well)
         _record(b"e", _describe(error))
     os._exit(0)
@@ -305,13 +322,12 @@ def _run_case(make: Callable[[], Callable[..., Any]], arguments: list[Any], comp
 def _target(task: Task, namespace: dict[str, Any]) -> Callable[[], Callable[..., Any]]:
     """A function that returns what is called in one case."""
     entry = task.entry
-    cls = namespace.get("Solution")
-    if cls is not None and hasattr(cls, entry):
+    cls, function = namespace.get("Solution"), namespace.get(entry)
+    if cls is not None and (hasattr(cls, entry) or function is None):  # it may set it itself
         if task.compat:
             bound = getattr(cls(), entry)
             return lambda: bound
         return lambda: getattr(cls(), entry)
-    function = namespace.get(entry)
     if function is None:
         raise NameError(f"the program defines no function or method {entry!r}")
     return lambda: function
@@ -347,7 +363,7 @@ def _encode_again(value: Any, error: Exception) -> str:
     try:
         return _dumps(value)
     finally:
-        sys.set_int_max_str_digits(4300)
+        sys.set_int_max_str_digits(_MOST_DIGITS)
 
 
 def _plain(value: Any) -> Any:
@@ -382,26 +398,37 @@ def _nested_tuple(value: Any, top: bool = True) -> bool:
 # --- check and unittest ----------------------------------------------------------------------
 
 
-def _run_tests(task: Task) -> None:
-    alone = task.kind == "check"
-    if alone:
-        task.confine()
-    sys.setrecursionlimit(_RECURSION if alone else _RECURSION_OF_TESTS)
-    secret = [protocol.record(b"p", task.secret.encode())]
+def _run_check(task: Task) -> None:
+    sys.setrecursionlimit(_RECURSION)
+    namespace = _module(task, "solution")
+    if not task.candidate:
+        check_suite.serve(task, namespace, _loader(task, namespace), _describe)
+    source, code = task.read_tests()
+    if check_suite.run(task, source, code, namespace):
+        _record(b"p", f"{task.secret}[]")
+    else:
+        _prove(task, test_code.SharedCheck(task.entry, code, namespace), namespace)
+
+
+def _run_unittest(task: Task) -> None:
+    sys.setrecursionlimit(_RECURSION_OF_TESTS)
+    suite = unittest_suite.Suite(task.read_tests()[0])
+    _prove(task, suite, _module(task, "__test__"))
+
+
+def _prove(task: Task, tests: test_code.Tests, namespace: dict[str, Any]) -> None:
+    secret = [task.secret]
     task.secret = ""
-    suite = {
-        "kind": task.kind,
-        "entry": task.entry,
-        "tests": task.read_tests(),
-        "compat": task.compat,
-    }
-    namespace = _module(task, "solution" if alone else "__test__")
-    test_code.prove(suite, namespace, lambda: exec(_compiled(task), namespace), secret.pop)
+    test_code.prove(tests, namespace, _loader(task, namespace), secret.pop)
+
+
+def _loader(task: Task, namespace: dict[str, Any]) -> Callable[[], None]:
+    return lambda: exec(_compiled(task), namespace)
 
 
 _RUN = {
     "stdin": _run_stdin,
     "functional": _run_functional,
-    "check": _run_tests,
-    "unittest": _run_tests,
+    "check": _run_check,
+    "unittest": _run_unittest,
 }
