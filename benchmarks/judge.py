@@ -1,36 +1,38 @@
 """Speed and steadiness of the judge; speed also against LiveCodeBench's own checker.
 
-    python benchmarks/judge.py speed [--official CHECKOUT] [--data FOLDER]
+    python benchmarks/judge.py speed [--official CHECKOUT] [--data FOLDER] [--programs 100]
     python benchmarks/judge.py flat [--programs 50000]
     python benchmarks/judge.py deaths
     python benchmarks/judge.py stable --data FOLDER
 
 CHECKOUT is a copy of the repository LiveCodeBench/LiveCodeBench, which this project does not
-contain. Its checker isolates nothing: give it only programs that you would run yourself. FOLDER
-holds `lcb_train.jsonl.gz` and `lcb_test.jsonl.gz`, for `stable` also `humaneval.jsonl.gz` and
-`humaneval_codegen16b.jsonl.gz`.
+contain. Its checker isolates nothing: here it gets no network and, started by root, no rights.
+FOLDER: see `judge_programs.py`.
 """
 
 import argparse
-import gzip
 import json
 import os
 import random
 import resource
 import signal
+import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import judge_programs as programs
+
 from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
-from funprm.records import Case, Suite, Verdict
+from funprm.records import Verdict
 
 _OFFICIAL = """
 import json, resource, sys, time
@@ -51,58 +53,6 @@ if __name__ == "__main__":
 """
 
 
-def generated(count: int, cases: int = 10) -> list[Job]:
-    """Small programs on standard streams and as functions, half of each wrong."""
-    source = random.Random(0)
-    jobs: list[Job] = []
-    for number in range(count):
-        shift, wrong = source.randrange(100), number % 4 >= 2
-        inputs = [source.randrange(1000) for _ in range(cases)]
-        pairs = [(str(x), str(x + shift)) for x in inputs]
-        suite_cases = tuple(Case(input=i, output=o) for i, o in pairs)
-        body = f"x + {shift + wrong}"
-        if number % 2:
-            suite = Suite(kind="stdin", cases=suite_cases)
-            code = f"def solve(x):\n    return {body}\nprint(solve(int(input())))\n"
-        else:
-            suite = Suite(kind="functional", entry_point="solve", cases=suite_cases)
-            code = f"class Solution:\n    def solve(self, x: int) -> int:\n        return {body}\n"
-        jobs.append(Job(key=str(number), code=code, suite=suite))
-    return jobs
-
-
-def real(folder: Path, name: str, count: int, errors: tuple[int | None, ...]) -> list[Job]:
-    """Programs of language models with the confirmed tests of their problems.
-
-    Args:
-        folder: where the data are.
-        name: of the set.
-        count: how many at most.
-        errors: official results wanted: None passed, -2 wrong answer, -3 time limit, -4 error.
-    """
-    jobs: list[Job] = []
-    for problem in _lines(folder / f"{name}.jsonl.gz"):
-        cases = [t for t in problem["tests"] if t["confirmed"]]
-        suite = Suite(
-            kind="functional" if problem["fn_name"] else "stdin",
-            entry_point=problem["fn_name"] or "",
-            cases=tuple(Case(input=t["input"], output=t["output"]) for t in cases),
-            prelude="import collections, math\nfrom typing import *\nfrom collections import *\n"
-            "from math import *\nfrom builtins import *\n",
-        )
-        codes = {c["code"] for c in problem["candidates"] if c["error_code"] in errors}
-        for code in sorted(codes) if cases else []:
-            jobs.append(Job(key=str(len(jobs)), code=code, suite=suite))
-    random.Random(0).shuffle(jobs)
-    return jobs[:count]
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt") as file:
-        for line in file:
-            yield json.loads(line)
-
-
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What a run took; CPU seconds of all its processes count the same on a busy machine."""
@@ -116,23 +66,34 @@ class Cost:
 def ours(jobs: Iterable[Job], workers: int) -> tuple[Cost, dict[str, Verdict]]:
     """Cost (workers being started already) and verdicts."""
     with LocalExecutor(workers) as executor:
-        list(executor.judge(generated(4)))
-        start, before = time.perf_counter(), _cpu_of(executor)
+        list(executor.judge(programs.mixed(4)))
+        start, before = time.perf_counter(), _cpu_of_all()
         verdicts = {v.key: v for v in executor.judge(jobs)}
-        wall, cpu = time.perf_counter() - start, _cpu_of(executor) - before
-        pids = [executor._workers[0].pid, *_family([executor._workers[0].pid])]
-        return Cost(wall, cpu, sum(map(_proportional, pids))), verdicts
+        wall, cpu = time.perf_counter() - start, _cpu_of_all() - before
+        memory = sum(map(_proportional, _descendants(os.getpid()))) / workers
+        return Cost(wall, cpu, memory), verdicts
 
 
-def _cpu_of(executor: LocalExecutor) -> float:
-    """CPU seconds of this process, of the workers, and of all programs that have ended."""
+def _cpu_of_all() -> float:
+    """CPU seconds of this process and all below it, those that have ended included."""
     ticks = 0
-    pids = [w.pid for w in executor._workers]
-    for pid in [*pids, *_family(pids)]:
-        ticks += sum(
-            map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15])
-        )
-    return ticks / os.sysconf("SC_CLK_TCK") + time.process_time()
+    for pid in _descendants(os.getpid()):
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:  # ended meanwhile
+            continue
+        ticks += sum(map(int, stat.rpartition(")")[2].split()[11:15]))
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ticks / os.sysconf("SC_CLK_TCK") + time.process_time() + ended.ru_utime + ended.ru_stime
+
+
+def _descendants(pid: int) -> list[int]:
+    """Process ids of all children, their children, and so on."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found += [child, *_descendants(child)]
+    return found
 
 
 def _proportional(pid: int) -> float:
@@ -142,90 +103,99 @@ def _proportional(pid: int) -> float:
 
 def official(jobs: list[Job], workers: int, checkout: Path) -> tuple[Cost, list[bool]]:
     """Cost and verdicts of LiveCodeBench's checker."""
-    tasks = []
-    for job in jobs:
-        sample: dict[str, Any] = {
-            "inputs": [c.input for c in job.suite.cases],
-            "outputs": [c.output for c in job.suite.cases],
-        }
-        if job.suite.entry_point:
-            sample["fn_name"] = job.suite.entry_point
-        tasks.append(({"input_output": json.dumps(sample)}, job.code))
-    script, data = Path(f"/tmp/official-{os.getpid()}.py"), Path(f"/tmp/tasks-{os.getpid()}.json")
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        script, data = Path(folder) / "official.py", Path(folder) / "tasks.json"
         script.write_text(_OFFICIAL)
-        data.write_text(json.dumps(tasks))
+        data.write_text(json.dumps([programs.for_official_checker(job) for job in jobs]))
+        Path(folder).chmod(0o755)
         command = [sys.executable, str(script), str(checkout), str(data), str(workers)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    finally:
-        script.unlink(missing_ok=True)
-        data.unlink(missing_ok=True)
+        done = subprocess.run([*_confined(), *command], capture_output=True, text=True, cwd=folder)
+    if done.returncode:
+        raise SystemExit(f"LiveCodeBench's checker failed: {done.stderr[-500:]}")
     wall, cpu, passed = json.loads(done.stdout.splitlines()[-1])
     return Cost(wall, cpu), passed
 
 
+def _confined() -> list[str]:
+    """What keeps a checker without isolation from the network and, for root, from its rights."""
+    if os.geteuid():
+        return ["unshare", "--user", "--net"]
+    user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    return ["unshare", "--net", *user]
+
+
 def speed(options: argparse.Namespace) -> None:
-    """Programs per second, and per CPU second of all processes, in alternating runs."""
-    sets = {"generated, 10 cases": generated(200)}
-    if options.data:
-        sets["real, to 2024-07"] = real(options.data, "lcb_train", 200, (None,))
-        sets["real, from 2025-01"] = real(options.data, "lcb_test", 200, (None,))
-    trivial = Suite(
-        kind="functional",
-        entry_point="f",
-        cases=tuple(Case(input=str(i), output=str(i + 1)) for i in range(25)),
-    )
-    code = "def f(x):\n    y = {}\n    return x + 1\n"
-    sets["trivial, 25 cases"] = [
-        Job(key=str(i), code=code.format(i), suite=trivial) for i in range(2000)
+    """Programs per second and per CPU second of all processes, as ratios in alternating runs."""
+    print("| programs | here, per s | ratio | CPU here, ms | ratio | equal verdicts |")  # noqa: T201
+    print("|---|---|---|---|---|---|")  # noqa: T201
+    for name, jobs in _sets(options.data, options.programs):
+        if options.only in name:
+            _print_row(name, jobs, options)
+
+
+def _sets(folder: Path | None, count: int) -> list[tuple[str, list[Job]]]:
+    """All sets of programs; each kind once with passing and once with failing ones."""
+    sets = []
+    for passing in (True, False):
+        word = "passing" if passing else "failing"
+        ten, many = (programs.Generator(cases, passing=passing) for cases in (10, 100))
+        sets += [(f"generated stdin, {word}", ten.programs("stdin", count))]
+        sets += [(f"generated functional, {word}", ten.programs("functional", count))]
+        sets += [(f"generated check, {word}", ten.programs("check", count))]
+        sets += [(f"100 cases, stdin, {word}", many.programs("stdin", count))]
+        sets += [(f"100 cases, functional, {word}", many.programs("functional", count))]
+        if folder:
+            results = programs.PASSED if passing else programs.FAILED
+            for name, window in (("lcb_train", "to 2024-07"), ("lcb_test", "from 2025-01")):
+                jobs = programs.livecodebench(folder, name, count, results)
+                sets.append((f"real, {window}, {word}", jobs))
+            jobs = programs.humaneval(folder, count, (passing,))
+            sets.append((f"real, HumanEval (check), {word}", jobs))
+    dear = programs.Generator(cases=100, work=100_000, passing=False)
+    for kind in ("stdin", "functional"):
+        sets.append((f"100 cases of 2 ms, {kind}, failing", dear.programs(kind, count)))
+    return sets
+
+
+def _print_row(name: str, jobs: list[Job], options: argparse.Namespace) -> None:
+    costs: list[Cost] = []
+    others: list[Cost] = []
+    same = 0
+    for _ in range(options.repeat):
+        cost, verdicts = ours(jobs, options.workers)
+        costs.append(cost)
+        if options.official:
+            other, passed = official(jobs, options.workers, options.official)
+            others.append(other)
+            same = sum(verdicts[j.key].passed is p for j, p in zip(jobs, passed, strict=True))
+    pairs = list(zip(others, costs, strict=False))
+    cells = [
+        name,
+        _list(f"{len(jobs) / cost.wall:.0f}" for cost in costs),
+        _list(f"{theirs.wall / mine.wall:.1f}" for theirs, mine in pairs),
+        f"{1e3 * statistics.mean(cost.cpu for cost in costs) / len(jobs):.1f}",
+        _list(f"{theirs.cpu / mine.cpu:.1f}" for theirs, mine in pairs),
+        f"{same} of {len(jobs)}" if others else "",
     ]
-    for name, jobs in sets.items():
-        for attempt in range(options.repeat):
-            print(f"[{attempt}] {name}: {_compared(jobs, options)}", flush=True)  # noqa: T201
+    print("|", " | ".join(cells), "|", flush=True)  # noqa: T201
 
 
-def _compared(jobs: list[Job], options: argparse.Namespace) -> str:
-    cost, verdicts = ours(jobs, options.workers)
-    count = len(jobs)
-    own = sum(r.cpu for v in verdicts.values() for r in v.results) / count
-    line = (
-        f"{count / cost.wall:.0f} programs/s, {1e3 * cost.cpu / count:.1f} ms CPU each"
-        f" ({1e3 * own:.1f} in the program), {cost.memory_mb:.0f} MiB per worker"
-    )
-    if not options.official or count > 200:
-        return line
-    other, passed = official(jobs, options.workers, options.official)
-    same = sum(verdicts[j.key].passed is p for j, p in zip(jobs, passed, strict=True))
-    overheads = (other.cpu / count - own) / (cost.cpu / count - own)
-    return (
-        f"{line}; official {count / other.wall:.0f} programs/s, {1e3 * other.cpu / count:.1f} ms;"
-        f" {other.wall / cost.wall:.1f} times as many per second, {other.cpu / cost.cpu:.1f} times"
-        f" per CPU second ({overheads:.1f} without the programs' own time);"
-        f" {same} of {count} verdicts equal"
-    )
+def _list(values: Iterable[str]) -> str:
+    return ", ".join(values)
 
 
 def flat(options: argparse.Namespace) -> None:
     """Memory and descriptors over many programs."""
-    job = generated(1, cases=3)[0]
+    job = programs.Generator(cases=3).programs("stdin", 1)[0]
     jobs = (
         Job(key=str(i), code=f"{job.code}# {i}\n", suite=job.suite) for i in range(options.programs)
     )
     with LocalExecutor(options.workers) as executor:
         for number, _ in enumerate(executor.judge(jobs)):
             if number % (options.programs // 10) == 0:
-                pids = [os.getpid(), *_family([w.pid for w in executor._workers])]
+                pids = [os.getpid(), *_descendants(os.getpid())]
                 used = [f"{_resident(pid):.1f} MiB, {_open_files(pid)} files" for pid in pids]
                 print(number, *used, sep=" | ", flush=True)  # noqa: T201
-
-
-def _family(pids: list[int]) -> list[int]:
-    """The warm parents of workers."""
-    found = []
-    for pid in pids:
-        path = Path(f"/proc/{pid}/task/{pid}/children")
-        found += [int(child) for child in path.read_text().split()]
-    return found
 
 
 def _resident(pid: int) -> float:
@@ -239,7 +209,7 @@ def _open_files(pid: int) -> int:
 
 def deaths(options: argparse.Namespace) -> None:
     """Workers killed while they work: every program still gets its verdict."""
-    jobs = generated(options.programs, cases=3)
+    jobs = programs.mixed(options.programs, cases=3)
     source = random.Random(0)
     with LocalExecutor(options.workers) as executor:
         kills, passed = 0, 0
@@ -247,8 +217,7 @@ def deaths(options: argparse.Namespace) -> None:
             passed += verdict.passed is (int(verdict.key) % 4 < 2)
             if number % (options.programs // 25) == 10 and kills < 20:
                 kills += 1
-                worker = source.choice(executor._workers)
-                pid = source.choice([worker.pid, *_family([worker.pid])])
+                pid = source.choice(_descendants(os.getpid()))
                 threading.Thread(target=os.kill, args=(pid, signal.SIGKILL)).start()
         message = f"{kills} workers killed; {passed} of {len(jobs)} verdicts as expected"
         print(message)  # noqa: T201
@@ -256,7 +225,7 @@ def deaths(options: argparse.Namespace) -> None:
 
 def stable(options: argparse.Namespace) -> None:
     """Equal verdicts with 1, 2 and 16 workers while another process wants a processor."""
-    jobs = mixture(options.data, options.programs)
+    jobs = programs.mixture(options.data, options.programs)
     first: dict[str, Any] = {}
     busy = f"import os\nwhile os.getppid() == {os.getpid()}: pass"
     burner = subprocess.Popen([sys.executable, "-c", busy])
@@ -277,50 +246,19 @@ def stable(options: argparse.Namespace) -> None:
         burner.wait()
 
 
-def mixture(folder: Path, count: int) -> list[Job]:
-    """Real candidates of three sets; few that ran out of time, and a tight limit for them."""
-    third, slow, quick = count // 3, count // 400, (None, -2, -4)
-    jobs = [
-        *real(folder, "lcb_train", third - slow, quick),
-        *real(folder, "lcb_train", slow, (-3,)),
-        *real(folder, "lcb_test", third - slow, quick),
-        *real(folder, "lcb_test", slow, (-3,)),
-    ]
-    jobs += _humaneval(folder, count - len(jobs))
-    return [
-        replace(job, key=f"{number}", suite=replace(job.suite, seconds=2.0))
-        for number, job in enumerate(jobs)
-    ]
-
-
-def _humaneval(folder: Path, count: int) -> list[Job]:
-    tasks = {task["task_id"]: task for task in _lines(folder / "humaneval.jsonl.gz")}
-    samples = [s for s in _lines(folder / "humaneval_codegen16b.jsonl.gz") if s["verdict"] != "tle"]
-    random.Random(0).shuffle(samples)
-    suites = {
-        name: Suite(
-            kind="check",
-            entry_point=task["entry_point"],
-            code=task["test"],
-            prelude="import math, re, collections, itertools\nfrom typing import *\n",
-        )
-        for name, task in tasks.items()
-    }
-    return [Job(key="", code=s["code"], suite=suites[s["task_id"]]) for s in samples[:count]]
-
-
 def main() -> None:
     """Run one benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("what", choices=("speed", "flat", "deaths", "stable"))
     parser.add_argument("--official", type=Path)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--only", default="", help="of `speed`: sets with this in their name")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--programs", type=int, default=0)
     parser.add_argument("--repeat", type=int, default=0)
     options = parser.parse_args()
     options.repeat = options.repeat or {"stable": 10}.get(options.what, 2)
-    options.programs = options.programs or {"flat": 50_000}.get(options.what, 2000)
+    options.programs = options.programs or {"flat": 50_000, "speed": 100}.get(options.what, 2000)
     {"speed": speed, "flat": flat, "deaths": deaths, "stable": stable}[options.what](options)
 
 

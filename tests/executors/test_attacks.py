@@ -63,17 +63,9 @@ SUITES = {
 }
 
 
-NOT_COVERED = {("unittest", "always equal")}
-"""What docs/judging.md says is not covered."""
-
-
 @pytest.mark.parametrize("kind", SUITES)
 @pytest.mark.parametrize("name", FAILING)
-def test_nothing_passes_without_an_answer(
-    judge: Judge, kind: str, name: str, request: pytest.FixtureRequest
-) -> None:
-    if (kind, name) in NOT_COVERED:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="see docs/judging.md"))
+def test_nothing_passes_without_an_answer(judge: Judge, kind: str, name: str) -> None:
     verdict = judge(FAILING[name], SUITES[kind])
     assert verdict.passed is False, verdict
     good = judge("def f(x):\n    return 42", SUITES[kind])  # the worker is as good as before

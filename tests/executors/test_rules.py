@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from funprm.executors.inside.shared_streams import shareable
+from funprm.executors.inside import stateless
 from funprm.records import Status, Suite, Verdict
 from tests.executors.conftest import Judge, check, functional, stdin, suite_of, unittests
 
@@ -100,6 +100,19 @@ def test_a_method_of_solution_is_called(judge: Judge) -> None:
     code = "class Solution:\n    def f(self, a: List[int], b: int) -> int:\n        return a[b]"
     suite = functional(("[1, 2]\n1", "2"), prelude="from typing import *")
     assert judge(code, suite).status is Status.PASSED
+
+
+def test_a_method_may_be_set_by_the_constructor(judge: Judge) -> None:
+    code = "class Solution:\n    def __init__(self):\n        self.f = lambda x: x + 1"
+    assert judge(code, functional(("1", "2"))).status is Status.PASSED
+    assert judge(code, functional(("1", "2"), entry_point="g")).passed is False
+
+
+@pytest.mark.parametrize("digits", [4300, 4301, 50_000])
+def test_integers_may_have_many_digits(judge: Judge, digits: int) -> None:
+    number = "7" * digits
+    assert judge("print(int(input()))", stdin((number, number))).status is Status.PASSED
+    assert judge("def f(x):\n    return x", functional((number, number))).status is Status.PASSED
 
 
 def test_the_first_failure_ends_it_or_not(judge: Judge) -> None:
@@ -249,8 +262,17 @@ SHARED = {
     "exit": ("print(input())\nexit()", True),  # seen to close standard input when it has ended
     "import": ("import os", False),
     "import inside": ("def f():\n    import threading", False),
-    "replaced stream": ("import sys\nsys.stdin = None", False),
-    "module": ("import math\nmath.pi = 3", False),
+    "replaced stream": ("import sys\nsys.stdin = None", True),  # seen when it has ended
+    "module": ("import math\nmath.pi = 3", True),  # too
+    "insides": ("import operator\noperator.attrgetter('x')", False),
+    "private": ("from enum import IntEnum\nIntEnum._convert_('X', 'math', bool)", False),
+    "annotations": ("from heapq import merge\nmerge.__annotations__['x'] = 1", False),
+    "documentation": ("from heapq import merge\nmerge.__doc__ = 'x'", False),
+    "annotated": ("x: int = 1\nclass A:\n    y: int = 2", True),
+    "pattern": ("match print:\n    case object(__self__=b): pass", False),
+    "parts": ("from typing import List\nfrom collections import Counter, defaultdict", True),
+    "frame": ("def g():\n    yield\ng().gi_frame", False),
+    "own name": ("gi_count = 1\nprint(gi_count)", True),
     "trace": ("import sys\nsys.settrace(None)", False),
     "from": ("from sys import setswitchinterval", False),
     "builtins": ("__builtins__.x = 1", False),
@@ -265,7 +287,8 @@ def test_which_programs_may_share_a_process(name: str) -> None:
     code, expected = SHARED[name]
     prelude: dict[str, object] = {}
     exec("import os, sys, math\nfrom sys import *\nfrom collections import *", prelude)
-    assert shareable(compile(code, "program.py", "exec"), prelude) is expected
+    stateless.warm()
+    assert stateless.Proof(compile(code, "program.py", "exec"), prelude).holds is expected
 
 
 LEAVING = {

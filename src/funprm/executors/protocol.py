@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-OUTCOMES = ("output", "opaque", "error", "memory", "flood", "time", "wall", "killed")
+OUTCOMES = ("output", "opaque", "wrong", "error", "memory", "flood", "time", "wall", "killed")
 """What can become of a case, as a worker sees it. `killed`: by SIGKILL, by nobody we know."""
 MOST_HEADER = 4 << 20
 MOST_BODY = 1 << 30
@@ -266,6 +266,7 @@ RECORDS = {
     b"o": "output",  # an answer as JSON
     b"q": "opaque",  # an answer that JSON cannot hold
     b"e": "error",
+    b"w": "wrong",  # the tests of a `check` or `unittest` suite are not satisfied
     b"m": "memory",
     b"l": "flood",  # an answer too long to be told
     b"E": "error",  # the program could not even be loaded: no case can be answered
@@ -324,7 +325,7 @@ _USAGE = struct.Struct("<iQQQ")
 
 
 def fork_order(prelude: int) -> bytes:
-    """Fork a process; its descriptors travel beside: program, suite, channel, output or none."""
+    """Fork a process for the descriptors beside: program, suite, channel, then output and input."""
     return FORK + _NUMBER.pack(prelude)
 
 

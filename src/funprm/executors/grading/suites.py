@@ -5,17 +5,24 @@ Expected outputs stay here, outside of the sandbox.
 
 import json
 from functools import cached_property
-from typing import Any
 
 from funprm.executors.grading import compare
+from funprm.executors.grading.named_tests import test_names
 from funprm.records import CaseResult, Json, Status, Suite
 
 MAX_OUTPUT = 16 << 20
 """Bytes that a program may write to standard output."""
 KINDS = ("stdin", "functional", "check", "unittest")
 _EXCERPT = 200
+_MOST_NAMES = 10
 
+_Expected = compare.ExpectedStream | compare.ExpectedValue
+_READERS: dict[str, type[_Expected]] = {
+    "stdin": compare.ExpectedStream,
+    "functional": compare.ExpectedValue,
+}
 _FAILURES = {
+    "wrong": Status.WRONG_ANSWER,
     "error": Status.RUNTIME_ERROR,
     "memory": Status.MEMORY_LIMIT,
     "flood": Status.OUTPUT_LIMIT,
@@ -39,7 +46,8 @@ class PreparedSuite:
         Args:
             suite: the suite.
             seconds: limit that replaces the suite's own, or 0.
-            compat: follow the official checker where it is known to be wrong.
+            compat: follow official checkers where they are known to be wrong; see
+                docs/judging.md for where it does and where it does not.
         """
         self.suite = suite
         self.seconds = seconds or suite.seconds
@@ -57,7 +65,7 @@ class PreparedSuite:
             "entry": suite.entry_point,
             "tests": suite.code,
             "prelude": suite.prelude,
-            "inputs": [case.input for case in suite.cases] if self.by_cases else [],
+            "inputs": self._inputs() if self.by_cases else [],
             "total": self.total,
             "cpu": self.seconds,
             "wall": 3 * self.seconds + 2,
@@ -68,19 +76,23 @@ class PreparedSuite:
             "share_code": suite.kind == "stdin" and self.total > 1,
         }
 
+    def _inputs(self) -> list[str]:
+        """The cases' inputs, of `functional` suites one JSON value a line."""
+        inputs = [case.input for case in self.suite.cases]
+        if self.suite.kind == "functional":
+            return ["\n".join(_values(text)) for text in inputs]
+        return inputs
+
     @cached_property
-    def _expected(self) -> list[tuple[Any, str, str] | None]:
-        """Per case: the value, its text as a worker would send it, its digest."""
-        read = self._expected_value if self.suite.kind == "functional" else self._expected_stream
+    def _tests(self) -> frozenset[str]:
+        """Names of the tests that must pass (`unittest`)."""
+        return test_names(self.suite.code)
+
+    @cached_property
+    def _expected(self) -> list[_Expected | None]:
+        """What each case compares with; None where it compares nothing."""
+        read = _READERS[self.suite.kind]
         return [None if c.output is None else read(c.output) for c in self.suite.cases]
-
-    def _expected_value(self, output: str) -> tuple[Any, str, str]:
-        value = compare.read_value(output)
-        text = "" if "NaN" in output else json.dumps(value)
-        return value, text, compare.value_digest(value)
-
-    def _expected_stream(self, output: str) -> tuple[Any, str, str]:
-        return output, output, compare.stream_digest(output)
 
     def result(
         self, index: int, outcome: str, text: str, usage: tuple[float, float, float]
@@ -89,14 +101,16 @@ class PreparedSuite:
 
         Args:
             index: number of the case.
-            outcome: as in `inside.zygote`: output, opaque, error, memory, flood, time or wall.
+            outcome: as in `inside.zygote`: output, opaque, wrong (an assertion of the tests
+                failed), error, memory, flood, time or wall.
             text: the output or the error.
             usage: CPU seconds, wall seconds, mebibytes.
         """
         if outcome in _FAILURES:
             status, digest, detail = _FAILURES[outcome], "", text[:500]
         elif not self.by_cases:
-            status, digest, detail = Status.PASSED, "", ""
+            status, detail = self._proven(text)
+            digest = ""
         else:
             status, digest, detail = self._compared(index, outcome, text)
         return CaseResult(
@@ -111,29 +125,38 @@ class PreparedSuite:
 
     def _compared(self, index: int, outcome: str, text: str) -> tuple[Status, str, str]:
         expected = self._expected[index]
-        if expected is not None and outcome == "output" and text == expected[1]:
-            return Status.PASSED, expected[2], ""
-        same, digest = self._same(outcome, text, expected)
-        if same:
-            return Status.PASSED, digest, ""
+        try:
+            if expected is None:
+                return Status.PASSED, self._digest(outcome, text), ""
+            if outcome == "output" and expected.same(text):
+                return Status.PASSED, expected.digest, ""
+            digest = self._digest(outcome, text)
+        except (ValueError, RecursionError):  # the program wrote to the channel itself
+            digest = ""
         case = self.suite.cases[index]
         parts = (("input", case.input), ("expected", case.output or ""), ("got", text))
         return Status.WRONG_ANSWER, digest, "; ".join(f"{n} {_excerpt(t)}" for n, t in parts)
 
-    def _same(
-        self, outcome: str, text: str, expected: tuple[Any, str, str] | None
-    ) -> tuple[bool, str]:
+    def _proven(self, text: str) -> tuple[Status, str]:
+        """What it means that test code came to its end, as it proved.
+
+        Args:
+            text: a JSON list: names of the tests that passed, or notes for people (`check`).
+        """
+        told = [str(item)[:_EXCERPT] for item in json.loads(text)]
+        if self.suite.kind == "check":
+            return Status.PASSED, "; ".join(told)
+        missing = sorted(self._tests.difference(told))
+        if missing or not (told or self.compat):
+            names = ", ".join(missing[:_MOST_NAMES]) or "any test"
+            return Status.WRONG_ANSWER, f"tests that did not pass, or did not run: {names}"
+        return Status.PASSED, ""
+
+    def _digest(self, outcome: str, text: str) -> str:
         if outcome == "opaque":
-            return expected is None, compare.stream_digest(f"opaque {text}")
-        if self.suite.kind == "stdin":
-            same = expected is None or compare.same_stream(text, expected[0])
-            return same, compare.stream_digest(text)
-        try:
-            value = compare.read_value(text)
-            same = expected is None or compare.same_value(value, expected[0])
-            return same, compare.value_digest(value)
-        except (ValueError, RecursionError):  # the program wrote to the channel itself
-            return False, ""
+            return compare.stream_digest(f"opaque {text}")
+        functional = self.suite.kind == "functional"
+        return compare.text_digest(text) if functional else compare.stream_digest(text)
 
 
 def _excerpt(text: str) -> str:
@@ -166,10 +189,15 @@ def _fault_of_values(suite: Suite) -> str:
     if not suite.entry_point:
         return "a functional suite needs an entry_point, got an empty one"
     for index, case in enumerate(suite.cases):
-        for name, lines in (("input", case.input.split("\n")), ("output", [case.output or "0"])):
+        for name, lines in (("input", _values(case.input)), ("output", [case.output or "0"])):
             for line in lines:
                 try:
                     compare.read_value(line)
                 except (ValueError, RecursionError):
                     return f"{name} of case {index} is not one JSON value per line: {line[:80]!r}"
     return ""
+
+
+def _values(text: str) -> list[str]:
+    """The lines that hold a functional case's arguments; blank ones at the end are none."""
+    return text.rstrip("\n").split("\n")

@@ -13,7 +13,7 @@ import resource
 import sys
 from contextlib import suppress
 
-from funprm.executors.inside import syscalls
+from funprm.executors.inside import filters, syscalls
 from funprm.executors.inside.folders import Folders
 
 LAYERS = ("user", "mount", "pid", "network", "ipc", "landlock", "seccomp", "limits")
@@ -138,7 +138,7 @@ class Isolation:
         self._restrict_files()
         if "seccomp" not in self.off:
             with _noting(self.off, "seccomp"):
-                syscalls.worker_filter(sockets="network" not in self.off).install()
+                filters.Filter(filters.of_sandbox(off=self.off)).install()
         private_uid = self._root and "user" not in self.off
         self.sweeps = "pid" not in self.off or private_uid or self._landlock >= 6
 

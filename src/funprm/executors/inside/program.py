@@ -19,8 +19,16 @@ from collections.abc import Callable
 from typing import Any
 
 from funprm.executors import protocol
-from funprm.executors.inside import shared_streams, test_code
+from funprm.executors.inside import (
+    check_suite,
+    shared_streams,
+    stateless,
+    test_code,
+    unittest_suite,
+)
+from funprm.executors.inside.failures import ProgramFailedError, WrongAnswerError
 from funprm.executors.inside.shared_calls import State
+from funprm.executors.inside.stateless import Library, Proof
 from funprm.executors.inside.task import Task
 
 FILE = "program.py"
@@ -39,6 +47,10 @@ _write = os.write
 _cpu, _wall = time.thread_time_ns, time.monotonic_ns
 
 
+_MOST_DIGITS = 50_000
+"""Of integers that programs print or read, as officially."""
+
+
 def warm() -> None:
     """Import what programs use most, so that every child has it already.
 
@@ -52,7 +64,9 @@ def warm() -> None:
             __import__(name)
     finally:
         os.register_at_fork = hook
+    stateless.warm()
     sys.modules["random"].seed(0)
+    sys.set_int_max_str_digits(_MOST_DIGITS)
     sys.argv = [FILE]
     compile("0", FILE, "eval")  # makes the types of syntax trees
 
@@ -73,35 +87,39 @@ def run(enter: Callable[[], Task]) -> None:
     gc.freeze()  # what the zygote knows is out of reach for the garbage collector's lists
     try:
         task = enter()
-        if task.kind != "check":  # its tests come to stand beside the program first
-            task.confine()
+        if task.kind == "check":
+            check_suite.part(task)
+        task.confine()
     except BaseException:  # noqa: BLE001  (no program has run: its empty output is no answer)
         os._exit(_NOT_READY)
     try:
         _RUN[task.kind](task)
     except MemoryError:
         _record(b"m", "out of memory")
+    except WrongAnswerError as error:
+        _record(b"w", str(error))
+    except ProgramFailedError as error:
+        _record(b"e", str(error))
     except BaseException as error:  # noqa: BLE001  (SystemExit and KeyboardInterrupt as well)
         _record(b"e", _describe(error))
     os._exit(0)
 
 
-def connect(task: Task, channel: int, stdout: int) -> None:
+def connect(task: Task, channel: int, streams: list[int]) -> None:
     """Connect the standard streams and the channel, close all else.
 
     Args:
         task: what will run; its tests, if any, stay open.
         channel: takes records.
-        stdout: takes the program's output; -1: none does.
+        streams: what takes the program's output, and an empty file for its input; or nothing.
     """
     null = os.open("/dev/null", os.O_RDWR)  # a description of its own: its flags stay with it
     for fd in range(3):
         os.dup2(null, fd)
-    if task.kind == "stdin" and (len(task.inputs) > 1 or any(task.inputs)):
-        os.dup2(os.memfd_create("stdin"), 0)
+    if streams:
+        os.dup2(streams[0], 1)
+        os.dup2(streams[1], 0)
         _fill_stdin(task.inputs[0])
-    if stdout >= 0:
-        os.dup2(stdout, 1)
     os.dup2(channel, CHANNEL, inheritable=False)
     if task.tests >= 0:
         task.tests = os.dup2(task.tests, _TESTS, inheritable=False)
@@ -171,16 +189,18 @@ def _compiled(task: Task) -> types.CodeType:
     return compile(task.code, FILE, "exec", dont_inherit=True)
 
 
-def _shareable(task: Task, code: types.CodeType) -> bool:
-    """Whether the task's cases may share this process; else says so before anything has run."""
+def _proof(task: Task, code: types.CodeType) -> Proof | None:
+    """That the task's cases may share this process; else says so before anything has run."""
     if len(task.inputs) == 1:
-        return False
+        return None
     names = {} if not task.prelude else task.namespace
-    if names is not None and shared_streams.shareable(code, names):
-        return True
+    if names is not None:
+        proof = Proof(code, names)
+        if proof.holds:
+            return proof
     _record(b"c", marshal.dumps(code))
     _record(b"a", b"")
-    return False
+    return None
 
 
 # --- stdin -----------------------------------------------------------------------------------
@@ -193,8 +213,9 @@ def _run_stdin(task: Task) -> None:
     except (SyntaxError, ValueError, UnicodeError, RecursionError) as error:
         _record(b"E", _describe(error))
         return
-    if _shareable(task, code):
-        _run_shared(task, code, start)
+    proof = _proof(task, code)
+    if proof:
+        _run_shared(task, code, start, proof)
     else:
         _run_main(task, code, {}, start, b"")
 
@@ -217,13 +238,15 @@ def _run_main(
     _record(b"x", b"", start)
 
 
-def _run_shared(task: Task, code: types.CodeType, start: tuple[int, int]) -> None:
+def _run_shared(task: Task, code: types.CodeType, start: tuple[int, int], proof: Proof) -> None:
     """Run one case after the other, as long as that is safe."""
+    library = Library(proof)
     streams = shared_streams.Streams(task.namespace or {})
     names: dict[str, Any] = {}
     for number, data in enumerate(task.inputs):
         if number:
-            if not streams.untouched((_cpu() - start[0]) / 1e9):
+            untouched = streams.untouched((_cpu() - start[0]) / 1e9)
+            if not untouched or not library.unchanged(limit=False):
                 _record(b"a", b"")
                 return
             start = _cpu(), _wall()
@@ -261,7 +284,7 @@ def _run_functional(task: Task) -> None:
     sys.setrecursionlimit(_RECURSION)
     try:
         code = _compiled(task)
-        shared = task.compat or _shareable(task, code)
+        proof = None if task.compat else _proof(task, code)
         namespace = _module(task, "solution")
         exec(code, namespace)
         make = _target(task, namespace)
@@ -270,7 +293,7 @@ def _run_functional(task: Task) -> None:
     except BaseException as error:  # noqa: BLE001
         _record(b"E", _describe(error))
         return
-    state = State(namespace, code.co_names, task.namespace or {}) if shared else None
+    state = State(proof, namespace, code.co_names) if proof else None
     for number, arguments in enumerate(task.arguments()):
         if number and not task.compat and not (state and state.unchanged()):
             _record(b"a", b"")
@@ -299,13 +322,12 @@ def _run_case(make: Callable[[], Callable[..., Any]], arguments: list[Any], comp
 def _target(task: Task, namespace: dict[str, Any]) -> Callable[[], Callable[..., Any]]:
     """A function that returns what is called in one case."""
     entry = task.entry
-    cls = namespace.get("Solution")
-    if cls is not None and hasattr(cls, entry):
+    cls, function = namespace.get("Solution"), namespace.get(entry)
+    if cls is not None and (hasattr(cls, entry) or function is None):  # it may set it itself
         if task.compat:
             bound = getattr(cls(), entry)
             return lambda: bound
         return lambda: getattr(cls(), entry)
-    function = namespace.get(entry)
     if function is None:
         raise NameError(f"the program defines no function or method {entry!r}")
     return lambda: function
@@ -341,7 +363,7 @@ def _encode_again(value: Any, error: Exception) -> str:
     try:
         return _dumps(value)
     finally:
-        sys.set_int_max_str_digits(4300)
+        sys.set_int_max_str_digits(_MOST_DIGITS)
 
 
 def _plain(value: Any) -> Any:
@@ -376,26 +398,37 @@ def _nested_tuple(value: Any, top: bool = True) -> bool:
 # --- check and unittest ----------------------------------------------------------------------
 
 
-def _run_tests(task: Task) -> None:
-    alone = task.kind == "check"
-    if alone:
-        task.confine()
-    sys.setrecursionlimit(_RECURSION if alone else _RECURSION_OF_TESTS)
-    secret = [protocol.record(b"p", task.secret.encode())]
+def _run_check(task: Task) -> None:
+    sys.setrecursionlimit(_RECURSION)
+    namespace = _module(task, "solution")
+    if not task.candidate:
+        check_suite.serve(task, namespace, _loader(task, namespace), _describe)
+    source, code = task.read_tests()
+    if check_suite.run(task, source, code, namespace):
+        _record(b"p", f"{task.secret}[]")
+    else:
+        _prove(task, test_code.SharedCheck(task.entry, code, namespace), namespace)
+
+
+def _run_unittest(task: Task) -> None:
+    sys.setrecursionlimit(_RECURSION_OF_TESTS)
+    suite = unittest_suite.Suite(task.read_tests()[0])
+    _prove(task, suite, _module(task, "__test__"))
+
+
+def _prove(task: Task, tests: test_code.Tests, namespace: dict[str, Any]) -> None:
+    secret = [task.secret]
     task.secret = ""
-    suite = {
-        "kind": task.kind,
-        "entry": task.entry,
-        "tests": task.read_tests(),
-        "compat": task.compat,
-    }
-    namespace = _module(task, "solution" if alone else "__test__")
-    test_code.prove(suite, namespace, lambda: exec(_compiled(task), namespace), secret.pop)
+    test_code.prove(tests, namespace, _loader(task, namespace), secret.pop)
+
+
+def _loader(task: Task, namespace: dict[str, Any]) -> Callable[[], None]:
+    return lambda: exec(_compiled(task), namespace)
 
 
 _RUN = {
     "stdin": _run_stdin,
     "functional": _run_functional,
-    "check": _run_tests,
-    "unittest": _run_tests,
+    "check": _run_check,
+    "unittest": _run_unittest,
 }

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import functools
 import os
 import platform
 import socket
 import stat
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -22,103 +21,25 @@ CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
-CLONE_THREAD = 0x00010000
-CLONE_NAMESPACES = 0x7E020080
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 4, 22, 24
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP = 1, 4, 24
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_COLUMN = {"x86_64": 0, "aarch64": 1}.get(platform.machine(), -1)
-_AUDIT_ARCH = (0xC000003E, 0xC00000B7)
+COLUMN = {"x86_64": 0, "aarch64": 1}.get(platform.machine(), -1)
 
-# Numbers of the calls that we make or refuse: (x86_64, aarch64); -1 where there is no such call.
+# Numbers of the calls that Python does not wrap: (x86_64, aarch64).
 _NUMBERS = {
-    "acct": (163, 89),
-    "add_key": (248, 217),
-    "bpf": (321, 280),
-    "chroot": (161, 51),
-    "clock_settime": (227, 112),
-    "clone": (56, 220),
-    "clone3": (435, 435),
-    "delete_module": (176, 106),
-    "fanotify_init": (300, 262),
-    "finit_module": (313, 273),
-    "fork": (57, -1),
-    "fsconfig": (431, 431),
-    "fsmount": (432, 432),
-    "fsopen": (430, 430),
-    "fspick": (433, 433),
-    "init_module": (175, 105),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
-    "io_uring_setup": (425, 425),
-    "ioprio_set": (251, 30),
-    "kcmp": (312, 272),
-    "kexec_file_load": (320, 294),
-    "kexec_load": (246, 104),
-    "keyctl": (250, 219),
-    "kill": (62, 129),
     "landlock_add_rule": (445, 445),
     "landlock_create_ruleset": (444, 444),
     "landlock_restrict_self": (446, 446),
-    "lookup_dcookie": (212, 18),
-    "memfd_create": (319, 279),
-    "memfd_secret": (447, 447),
-    "migrate_pages": (256, 238),
-    "mount": (165, 40),
     "mount_setattr": (442, 442),
-    "move_mount": (429, 429),
-    "move_pages": (279, 239),
-    "mq_open": (240, 180),
-    "msgget": (68, 186),
-    "name_to_handle_at": (303, 264),
-    "open_by_handle_at": (304, 265),
-    "open_tree": (428, 428),
-    "perf_event_open": (298, 241),
-    "personality": (135, 92),
-    "pidfd_getfd": (438, 438),
-    "pidfd_send_signal": (424, 424),
     "pivot_root": (155, 41),
-    "prlimit64": (302, 261),
-    "process_madvise": (440, 440),
-    "process_mrelease": (448, 448),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "ptrace": (101, 117),
-    "quotactl": (179, 60),
-    "quotactl_fd": (443, 443),
-    "reboot": (169, 142),
-    "request_key": (249, 218),
-    "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240),
-    "sched_setaffinity": (203, 122),
-    "sched_setattr": (314, 274),
-    "sched_setparam": (142, 118),
-    "sched_setscheduler": (144, 119),
-    "semget": (64, 190),
-    "setdomainname": (171, 162),
-    "sethostname": (170, 161),
-    "setns": (308, 268),
-    "setpriority": (141, 140),
-    "settimeofday": (164, 170),
-    "shmget": (29, 194),
-    "socket": (41, 198),
-    "swapoff": (168, 225),
-    "swapon": (167, 224),
-    "syslog": (103, 116),
-    "tgkill": (234, 131),
-    "tkill": (200, 130),
-    "umount2": (166, 39),
-    "unshare": (272, 97),
-    "userfaultfd": (323, 282),
-    "vfork": (58, -1),
-    "vhangup": (153, 58),
 }
 
 
@@ -130,10 +51,19 @@ def _check(result: int, what: str) -> int:
 
 
 def _syscall(name: str, *args: object) -> int:
-    if _COLUMN < 0:
+    if COLUMN < 0:
         raise OSError(38, f"{name}: no call numbers known for {platform.machine()}")
     wide = [ctypes.c_long(a) if isinstance(a, int) else a for a in args]
-    return _check(_libc.syscall(ctypes.c_long(_NUMBERS[name][_COLUMN]), *wide), name)
+    return _check(_libc.syscall(ctypes.c_long(_NUMBERS[name][COLUMN]), *wide), name)
+
+
+def set_filter(program: ctypes.Array[ctypes.c_char]) -> None:
+    """Install a seccomp program, for this process and all its later children.
+
+    Args:
+        program: a `sock_fprog`.
+    """
+    _check(_libc.prctl(22, ctypes.c_ulong(2), program), "seccomp")
 
 
 def prctl(option: int, *args: int) -> int:
@@ -264,148 +194,3 @@ def _allow(ruleset: int, path: str | int, rights: int) -> None:
         _syscall("landlock_add_rule", ruleset, 1, rule, 0)
     finally:
         os.close(fd)
-
-
-# --- seccomp --------------------------------------------------------------------------------
-
-_LOAD, _JUMP_EQUAL, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
-_ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_EPERM, _EAGAIN, _ENOSYS = 1, 11, 38
-_AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
-_OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGS = 0, 4, 16
-
-_REFUSED = (
-    "acct add_key bpf chroot clock_settime delete_module fanotify_init finit_module fsconfig"
-    " fsmount fsopen fspick init_module io_uring_enter io_uring_register io_uring_setup"
-    " ioprio_set kcmp kexec_file_load kexec_load keyctl landlock_add_rule"
-    " landlock_create_ruleset landlock_restrict_self lookup_dcookie memfd_secret migrate_pages"
-    " mount mount_setattr move_mount move_pages mq_open msgget name_to_handle_at"
-    " open_by_handle_at open_tree perf_event_open personality pidfd_getfd pivot_root"
-    " process_madvise process_mrelease process_vm_readv process_vm_writev ptrace quotactl"
-    " quotactl_fd reboot request_key sched_setattr sched_setparam sched_setscheduler semget"
-    " setdomainname sethostname setns setpriority settimeofday shmget swapoff swapon syslog"
-    " umount2 unshare userfaultfd vhangup"
-).split()
-_SIGNALS = "kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal".split()
-
-
-class Filter:
-    """A seccomp program: calls refused by number and arguments, all others allowed.
-
-    Rules are straight-line code: each jumps over its own `return` where it does not apply.
-    """
-
-    def __init__(self) -> None:
-        """A filter that refuses foreign calling conventions and nothing else.
-
-        Raises:
-            OSError: call numbers of this processor are not known.
-        """
-        if _COLUMN < 0:
-            raise OSError(38, f"no call numbers known for {platform.machine()}")
-        self._code: list[tuple[int, int, int, int]] = []
-        self._emit(_LOAD, _OFFSET_ARCH)
-        self._emit(_JUMP_EQUAL, _AUDIT_ARCH[_COLUMN], 1, 0)
-        self._emit(_RETURN, _KILL)
-        self._emit(_LOAD, _OFFSET_NUMBER)
-        if _COLUMN == 0:  # the x32 convention of x86-64
-            self._emit(_JUMP_ANY_BIT, 0x40000000, 0, 1)
-            self._emit(_RETURN, _ERRNO | _ENOSYS)
-
-    def _emit(self, code: int, operand: int, true: int = 0, false: int = 0) -> None:
-        self._code.append((code, true, false, operand))
-
-    def refuse(self, name: str, error: int = _EPERM) -> None:
-        """Refuse a call whatever its arguments."""
-        number = _NUMBERS[name][_COLUMN]
-        if number >= 0:
-            self._emit(_JUMP_EQUAL, number, 0, 1)
-            self._emit(_RETURN, _ERRNO | error)
-
-    def refuse_if(
-        self, name: str, argument: int, bits: int, *, any_bit: bool, error: int = _EPERM
-    ) -> None:
-        """Refuse a call if its argument has any of the bits, or (not any_bit) none of them."""
-        number = _NUMBERS[name][_COLUMN]
-        if number < 0:
-            return
-        self._emit(_JUMP_EQUAL, number, 0, 4)
-        self._emit(_LOAD, _OFFSET_ARGS + 8 * argument)
-        self._emit(_JUMP_ANY_BIT, bits, *((0, 1) if any_bit else (1, 0)))
-        self._emit(_RETURN, _ERRNO | error)
-        self._emit(_LOAD, _OFFSET_NUMBER)
-
-    def refuse_unless(self, name: str, argument: int, *values: int) -> None:
-        """Refuse a call if its argument (low 32 bits) is none of the values."""
-        number = _NUMBERS[name][_COLUMN]
-        if number < 0:
-            return
-        self._emit(_JUMP_EQUAL, number, 0, len(values) + 3)
-        self._emit(_LOAD, _OFFSET_ARGS + 8 * argument)
-        for left, value in zip(range(len(values), 0, -1), values, strict=True):
-            self._emit(_JUMP_EQUAL, value & 0xFFFFFFFF, left, 0)
-        self._emit(_RETURN, _ERRNO | _EPERM)
-        self._emit(_LOAD, _OFFSET_NUMBER)
-
-    def installer(self) -> Callable[[], object]:
-        """A function that puts the filter into force, for its process and all later children."""
-        code = [*self._code, (_RETURN, 0, 0, _ALLOW)]
-        packed = b"".join(struct.pack("=HBBI", *line) for line in code)
-        body = ctypes.create_string_buffer(packed, len(packed))
-        header = ctypes.create_string_buffer(
-            struct.pack("=HxxxxxxQ", len(code), ctypes.addressof(body)), 16
-        )
-        # All is converted beforehand: this is called once per program.
-        call = functools.partial(
-            _libc.prctl, PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.c_ulong(ctypes.addressof(header))
-        )
-
-        def install(keep: object = (body, header)) -> None:
-            _check(call(), "seccomp")
-
-        return install
-
-    def install(self) -> None:
-        """Put the filter into force."""
-        self.installer()()
-
-
-def worker_filter(*, sockets: bool) -> Filter:
-    """What neither a worker nor a program ever needs.
-
-    Args:
-        sockets: allow Unix and internet sockets (where the network namespace is private).
-    """
-    rules = Filter()
-    for name in _REFUSED:
-        rules.refuse(name)
-    rules.refuse("clone3", _ENOSYS)  # its flags are out of a filter's reach; libc falls back
-    rules.refuse_if("clone", 0, CLONE_NAMESPACES, any_bit=True)
-    rules.refuse_unless("prlimit64", 0, 0)
-    rules.refuse_unless("sched_setaffinity", 0, 0)
-    if sockets:
-        rules.refuse_unless("socket", 0, _AF_UNIX, _AF_INET, _AF_INET6)
-    else:
-        rules.refuse("socket")
-    return rules
-
-
-def program_filter(*, processes: bool, off: object) -> Filter:
-    """What one program may not do.
-
-    Args:
-        processes: it may start processes and use sockets (threads are always allowed).
-        off: layers that are not in force.
-    """
-    only_pid = 0
-    rules = Filter()
-    rules.refuse("memfd_create", _ENOSYS)  # memory that no limit of a process counts
-    if not processes:
-        rules.refuse("fork", _EAGAIN)
-        rules.refuse("vfork", _EAGAIN)
-        rules.refuse_if("clone", 0, CLONE_THREAD, any_bit=False, error=_EAGAIN)
-        rules.refuse_unless("socket", 0, _AF_UNIX)
-    if only_pid:
-        for name in _SIGNALS:
-            rules.refuse_unless(name, 0, only_pid)
-    return rules

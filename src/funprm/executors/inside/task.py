@@ -20,6 +20,8 @@ _HEAD = struct.Struct("<III")
 _SEALS = 1 | 2 | 4 | 8  # no more seals, no change of size, no writing
 _ADD_SEALS = 1033
 
+TESTS = "tests.py"
+"""File name of tests in tracebacks."""
 Span = tuple[int, int]
 """Offset and size in the suite's file."""
 
@@ -36,7 +38,8 @@ class SuiteFile:
         """Write the file.
 
         Args:
-            kind: of the suite; the values of `functional` ones are read here, once.
+            kind: of the suite; the values of `functional` ones are read here, once, and the
+                tests of `check` ones are compiled.
             sizes: bytes of each part of the body.
             body: inputs, or the tests.
 
@@ -51,6 +54,8 @@ class SuiteFile:
             place += size
         if kind == "functional":
             parts = [marshal.dumps([json.loads(a) for a in p.split(b"\n")]) for p in parts]
+        elif kind == "check":
+            parts = [_compiled(parts[0])]
         self.spans: list[Span] = []
         place = 0
         for part in parts:
@@ -60,6 +65,16 @@ class SuiteFile:
 
     def __del__(self) -> None:
         os.close(self.fd)
+
+
+def _compiled(tests: bytes) -> bytes:
+    """Source and code, so that not every process need compile it."""
+    source = tests.decode("utf-8", "surrogatepass")
+    try:
+        code = compile(source, TESTS, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # who runs it will be told
+        code = None
+    return marshal.dumps((source, code))
 
 
 def sealed(name: str, parts: Sequence[bytes]) -> int:
@@ -75,7 +90,7 @@ def sealed(name: str, parts: Sequence[bytes]) -> int:
 
 def packed(settings: dict[str, Any], code: bytes, compiled: bytes) -> int:
     """The file with settings and the program; see `Task` for the settings."""
-    text = json.dumps(settings).encode()
+    text = marshal.dumps(settings)
     head = _HEAD.pack(len(text), len(code), len(compiled))
     return sealed("program", [head + text + code + compiled])
 
@@ -97,6 +112,8 @@ class Task:
         tests: the descriptor of the suite's file, open where it holds tests; see `read_tests`.
         namespace: names that the prelude put into scope, or None where it must still run.
         confine: gives up the rights that the program must not have.
+        candidate: the process in which the program runs, or 0 in that process (`check`).
+        link: the tests' connection to it.
     """
 
     kind: str
@@ -115,12 +132,14 @@ class Task:
     tests: int
     namespace: dict[str, Any] | None
     confine: Callable[[], None]
+    candidate: int
+    link: int
 
     def __init__(self, program: int, suite: int) -> None:
         """Read the two files and close them, but for tests."""
         head = os.pread(program, _HEAD.size, 0)
         text, code, compiled = _HEAD.unpack(head)
-        settings = json.loads(_read(program, _HEAD.size, text))
+        settings = marshal.loads(_read(program, _HEAD.size, text))
         self._spans: list[Span] = settings.pop("spans")
         self.__dict__.update(settings)
         place = _HEAD.size + text
@@ -129,15 +148,24 @@ class Task:
         os.close(program)
         self.inputs, self.tests = [], suite
         if self.kind in ("stdin", "functional"):
-            self.inputs = [_read(suite, *span) for span in self._spans]
+            start = self._spans[0][0]
+            data = _read(suite, start, sum(size for _, size in self._spans))
+            self.inputs = [data[place - start : place - start + n] for place, n in self._spans]
             os.close(suite)
             self.tests = -1
 
-    def read_tests(self) -> str:
-        """The tests, once; then their file is closed."""
-        text = _read(self.tests, *self._spans[0]).decode("utf-8", "surrogatepass")
+    def read_tests(self) -> tuple[str, Any]:
+        """The tests and, of `check` suites, their code, once; then their file is closed.
+
+        Raises:
+            SyntaxError: they are no Python.
+        """
+        data = _read(self.tests, *self._spans[0])
         os.close(self.tests)
-        return text
+        if self.kind != "check":
+            return data.decode("utf-8", "surrogatepass"), None
+        source, code = marshal.loads(data)
+        return source, code or compile(source, TESTS, "exec", dont_inherit=True)
 
     def arguments(self) -> Iterator[list[Any]]:
         """The argument lists of the cases, one by one (`functional`)."""

@@ -1,205 +1,167 @@
-"""Test code that shares a process with the program that it tests (`check`, `unittest`).
+"""Test code that shares a process with the program that it tests.
 
-The proof that the tests came to their end is a nonce, written to the warm parent by the last of
-three steps. An early exit of any kind skips that step. While the program runs, the nonce is
-in no frame's variables and in no list of the garbage collector; the built-in names and the parts
-of `unittest` that decide are compared with what they were before the program was loaded.
+All `unittest` suites do, and `check` suites whose tests call the program with something that is
+no plain data. The proof that the tests came to their end is a secret, written to the watcher by the
+last of three steps (load, test, finish). An early exit of any kind skips that step. While the
+program runs, the secret is in no frame's variables and in no list of the garbage collector.
 This stops tricks, not a determined attack: see docs/judging.md. Standard library only.
 """
 
 from __future__ import annotations
 
 import builtins
+import functools
 import gc
+import json
 import os
 import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
+
+from funprm.executors import protocol
+from funprm.executors.inside.failures import TamperingError, WrongAnswerError
+from funprm.executors.inside.guard import Guard
+from funprm.executors.inside.shared_equality import own_equality
+from funprm.executors.inside.task import TESTS
 
 CHANNEL = 3
 _exhaust = deque[object](maxlen=0).extend
-_HEAP_TYPE = 1 << 9
-_ATOMS = frozenset({int, float, str, bytes, bool, complex, type(None)})
+_NOTE = "the tests shared the program's process, since their arguments are no plain data"
+_RELIED_ON = ("builtins", "math", "operator", "copy")
 
 Namespace = dict[str, Any]
 
 
-class TamperingError(Exception):
-    """The program changed something that the tests rely on."""
+class Tests(Protocol):
+    """Tests that were prepared before the program was loaded.
+
+    Attributes:
+        passed: what has passed, to be told with the proof.
+    """
+
+    passed: list[str]
+
+    def run(self, namespace: Namespace) -> None:
+        """Run them in the program's module."""
 
 
 def prove(
-    suite: dict[str, Any],
+    tests: Tests,
     namespace: Namespace,
     load: Callable[[], object],
-    nonce: Callable[[], bytes],
+    secret: Callable[[], str],
 ) -> None:
     """Load the program, run the tests, write the proof.
 
     Args:
-        suite: `kind`, `entry` and `tests` are used.
+        tests: the tests.
         namespace: the program's global names, with the prelude's in it.
         load: runs the program's top level in `namespace`.
-        nonce: hands out the only copy of the record that proves it.
+        secret: hands out the only copy of the secret.
 
     Raises:
         BaseException: whatever the program or the tests raised.
     """
-    _exhaust(_steps(suite, namespace, load, nonce()))
+    _exhaust(_steps(tests, namespace, load, secret()))
 
 
 def _steps(
-    suite: dict[str, Any], namespace: Namespace, load: Callable[[], object], nonce: bytes
+    tests: Tests, namespace: Namespace, load: Callable[[], object], secret: str
 ) -> Iterator[object]:
-    untouched = _guard(suite["kind"])
-    before = dict(namespace)
-    run = _check if suite["kind"] == "check" else _unittest
+    def finish(
+        write: Callable[[int, bytes], int] = os.write,
+        record: Callable[[bytes, bytes], bytes] = protocol.record,
+        text: Callable[[Any], str] = json.dumps,
+        secret: str = secret,
+    ) -> None:
+        write(CHANNEL, record(b"p", (secret + text(tests.passed)).encode()))
 
-    def test() -> None:
-        untouched()
-        run(suite, namespace, before, untouched)
-        untouched()
-
-    def finish(write: Callable[[int, bytes], int] = os.write, proof: bytes = nonce) -> None:
-        write(CHANNEL, proof)
-
-    return map(_call, (gc.freeze, load, test, finish))
+    steps: tuple[Callable[[], object], ...] = (
+        gc.freeze,
+        load,
+        functools.partial(tests.run, namespace),
+        finish,
+    )
+    return map(_call, steps)
 
 
 def _call(step: Callable[[], object]) -> None:
-    step()
+    try:
+        step()
+    except StopIteration as error:  # which would look like the end of all steps
+        raise RuntimeError("StopIteration") from error
 
 
-def _guard(kind: str) -> Callable[[], None]:
-    """A function that raises TamperingError once a name that the tests rely on was replaced."""
-    names = ["builtins", "math", "operator", "copy"]
-    places: list[tuple[str, Any]] = [(n, sys.modules[n]) for n in names if n in sys.modules]
-    if kind == "unittest":
-        import unittest
-        from unittest import case
+class SharedCheck:
+    """A `check` suite in the program's own process.
 
-        classes = (unittest.TestCase, unittest.TestResult, unittest.TestSuite, *_bases(unittest))
-        places += [(cls.__name__, cls) for cls in classes]
-        places.append(("unittest.case", case))
-    kept = [(name, place, _functions(place)) for name, place in places]
+    Attributes:
+        passed: a note for people.
+    """
 
-    def untouched() -> None:
-        for name, place, before in kept:
-            now = vars(place)
-            for key, value, code in before:
-                if now.get(key) is not value or getattr(value, "__code__", None) is not code:
-                    raise TamperingError(f"the program changed {name}.{key}, which tests rely on")
+    def __init__(self, entry: str, code: types.CodeType, before: Namespace) -> None:
+        """Prepare it, before the program is loaded.
 
-    return untouched
+        Args:
+            entry: what is tested.
+            code: the tests.
+            before: names that the prelude bound.
+        """
+        self._entry, self._before, self._exec = entry, dict(before), exec
+        self._code = code
+        self._guard = Guard((n, sys.modules[n]) for n in _RELIED_ON if n in sys.modules)
+        self._guard.add([("the judge", globals())], closed=True)
+        self._own = frozenset(id(v) for v in before.values() if isinstance(v, type))
+        self.passed = [_NOTE]
 
+    def run(self, namespace: Namespace) -> None:
+        """Call `check(candidate)` where built-in and prelude names are the real ones.
 
-def _bases(unittest: types.ModuleType) -> tuple[type, ...]:
-    return (unittest.BaseTestSuite, unittest.FunctionTestCase)
+        Raises:
+            TamperingError: the program changed what tests rely on.
+            WrongAnswerError: an assertion failed, or the tests could do nothing with an answer.
+            BaseException: whatever the program raised.
+        """
+        self._guard.check()
+        before = self._before
+        own = {k: v for k, v in namespace.items() if k not in before and not hasattr(builtins, k)}
+        names = {**before, **own, "__builtins__": builtins}
+        self._exec(self._code, names)
+        judge = names["check"]
+        candidate = self._honest(eval(self._entry, {**namespace, "__builtins__": builtins}))
+        if self._entry in namespace:  # tests may call it by its name, even if that is `check`
+            names[self._entry] = candidate
+        try:
+            judge(candidate)
+        except Exception as error:
+            if _innermost_file(error) == TESTS:
+                told = f"{type(error).__name__}: {error}; {_NOTE}"
+                raise WrongAnswerError(told) from None
+            raise
+        self._guard.check()
 
+    def _honest(self, candidate: Any) -> Callable[..., Any]:
+        """The candidate, except that its answers may not bring their own idea of equality."""
 
-def _functions(place: Any) -> list[tuple[str, Any, Any]]:
-    skip = ("_", "__doc__", "__warningregistry__")
-    return [(k, v, getattr(v, "__code__", None)) for k, v in vars(place).items() if k not in skip]
+        def call(*args: Any, **kwargs: Any) -> Any:
+            value = candidate(*args, **kwargs)
+            if own_equality(value, self._trusted):
+                raise TamperingError("the program returned an object that defines its own equality")
+            return value
 
+        call.__name__ = getattr(candidate, "__name__", type(candidate).__name__)
+        call.__doc__ = getattr(candidate, "__doc__", None)
+        return call
 
-# --- check -----------------------------------------------------------------------------------
-
-
-def _check(
-    suite: dict[str, Any], namespace: Namespace, before: Namespace, untouched: object
-) -> None:
-    """Call `check(candidate)` in a namespace where built-in and prelude names are the real ones."""
-    own = {k: v for k, v in namespace.items() if k not in before and not hasattr(builtins, k)}
-    names = {**before, **own, "__builtins__": builtins}
-    exec(compile(suite["tests"], "tests.py", "exec", dont_inherit=True), names)
-    known = frozenset(map(id, _classes(before)))
-    entry, judge = suite["entry"], names["check"]
-    candidate = _honest(eval(entry, {**namespace, "__builtins__": builtins}), known)
-    if entry in namespace:  # tests may call it by its name, even if that is `sum` or `check`
-        names[entry] = candidate
-    judge(candidate)
-
-
-def _classes(before: Namespace) -> list[type]:
-    return [v for v in before.values() if isinstance(v, type)]
-
-
-def _honest(candidate: Any, known: frozenset[int]) -> Any:
-    """The candidate, except that its answers may not bring their own idea of equality."""
-    if not isinstance(candidate, types.FunctionType | types.MethodType):
-        return candidate
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        value = candidate(*args, **kwargs)
-        if type(value) not in _ATOMS and not _plain(value, known, 0):
-            raise TamperingError("the program returned an object that defines its own equality")
-        return value
-
-    call.__name__, call.__doc__ = candidate.__name__, candidate.__doc__
-    return call
+    def _trusted(self, owner: type) -> bool:
+        return id(owner) in self._own
 
 
-def _plain(value: Any, known: frozenset[int], depth: int) -> bool:
-    kind = type(value)
-    if kind in _ATOMS or depth > 20:
-        return True
-    if kind in (list, tuple, set, frozenset):
-        return all(_plain(v, known, depth + 1) for v in value)
-    if kind is dict:
-        return all(_plain(v, known, depth + 1) for pair in value.items() for v in pair)
-    owner = next((c for c in kind.__mro__ if "__eq__" in vars(c)), object)
-    if not owner.__flags__ & _HEAP_TYPE or id(owner) in known:
-        return True
-    module = sys.modules.get(owner.__module__)
-    return module is not sys.modules["__main__"] and getattr(module, owner.__name__, 0) is owner
-
-
-# --- unittest --------------------------------------------------------------------------------
-
-
-def _unittest(
-    suite: dict[str, Any], namespace: Namespace, before: object, untouched: Callable[[], None]
-) -> None:
-    """Run `TestCases`; at least one test must run, and none may fail."""
-    import unittest
-
-    exec(compile(suite["tests"], "tests.py", "exec", dont_inherit=True), namespace)
-    tests = unittest.defaultTestLoader.loadTestsFromTestCase(namespace["TestCases"])
-    passed: list[str] = []
-    failures: list[str] = []
-
-    def note_pass(*_: Any) -> None:
-        untouched()
-        passed.append("")
-
-    def note_failure(test: Any, *rest: Any) -> None:
-        error = rest[-1] if rest else (AssertionError, "unexpected success")
-        if error is not None:
-            name = getattr(test, "_testMethodName", None) or str(test)
-            failures.append(f"{name}: {error[0].__name__}: {error[1]}")
-
-    result, methods = _tally(unittest.TestResult, note_pass, note_failure)
-    tests.run(result)
-    if vars(result).keys() & methods or any(
-        vars(type(result)).get(name) is not method for name, method in methods.items()
-    ):
-        raise TamperingError("the program changed the record of test results")
-    if failures:
-        raise AssertionError(failures[0])
-    if not passed and not suite["compat"]:
-        raise AssertionError("no test ran")
-
-
-def _tally(
-    base: type, note_pass: Callable[..., None], note_failure: Callable[..., None]
-) -> tuple[Any, dict[str, Any]]:
-    """A test result that counts in variables, which no attribute leads to; and its methods."""
-    methods = {
-        **dict.fromkeys(("addSuccess", "addExpectedFailure"), note_pass),
-        **dict.fromkeys(("addFailure", "addError", "addSubTest"), note_failure),
-        "addUnexpectedSuccess": note_failure,
-    }
-    hidden = {name: lambda self, *args, note=note: note(*args) for name, note in methods.items()}
-    return type("Tally", (base,), dict(hidden))(), hidden
+def _innermost_file(error: BaseException) -> str:
+    trace, name = error.__traceback__, ""
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        trace = trace.tb_next
+    return name

@@ -31,7 +31,7 @@ class Processes:
         self._proc = -1
         with suppress(OSError):
             self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._collected = self._times(zygote)[1]
+        self._oom_kills = self._count_oom_kills()
 
     def members(self) -> list[int]:
         """Process ids, children after their parents."""
@@ -44,22 +44,16 @@ class Processes:
         return found[1:]
 
     def cpu(self) -> float:
-        """CPU seconds of all that live now and of all that they have collected."""
-        return sum(map(self._used, self.members())) + self.collected()
+        """CPU seconds of all that live, or are not collected yet, and of all they collected."""
+        return sum(map(self._used, self.members()))
 
-    def collected(self) -> float:
-        """CPU seconds of processes that the zygote has collected since the last `reset`."""
-        return max(0.0, self._times(self._zygote)[1] - self._collected)
-
-    def reset(self) -> None:
-        """Forget what was used until now."""
-        self._collected = self._times(self._zygote)[1]
+    def first(self) -> int:
+        """Process id of a program that has one process only; 0: it is not to be seen."""
+        return next(iter(self.members()), 0)
 
     def _used(self, pid: int) -> float:
         own, collected = self._times(pid)
-        with suppress(OSError):
-            own = time.clock_gettime((~pid << 3) | 2)  # finer, see clock_getcpuclockid(3)
-        return own + collected
+        return (cpu_of(pid) or own) + collected
 
     def _times(self, pid: int) -> tuple[float, float]:
         fields = self._read(f"{pid}/stat").rpartition(")")[2].split()[11:15]
@@ -114,8 +108,12 @@ class Processes:
                 longest = max(longest, int(fields[1]) / 1e9)
         return longest
 
-    def oom_kills(self) -> int:
-        """How many processes the kernel has ended on this machine for want of memory."""
+    def memory_ran_out(self) -> bool:
+        """The kernel has ended a process of this machine for want of memory, since last asked."""
+        before, self._oom_kills = self._oom_kills, self._count_oom_kills()
+        return self._oom_kills > before
+
+    def _count_oom_kills(self) -> int:
         with suppress(ValueError, IndexError):
             return int(self._read("vmstat").partition("\noom_kill ")[2].split()[0])
         return 0
@@ -146,3 +144,11 @@ class Processes:
             return ""
         finally:
             os.close(fd)
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds of one process; 0 if it is gone."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)  # see clock_getcpuclockid(3)
+    except OSError:
+        return 0.0

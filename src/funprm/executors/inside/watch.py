@@ -15,7 +15,7 @@ from typing import Any
 from funprm.executors import protocol
 from funprm.executors.inside import clock
 from funprm.executors.inside.task import SuiteFile, packed
-from funprm.executors.inside.usage import Processes
+from funprm.executors.inside.usage import Processes, cpu_of
 
 _READ = 1 << 16
 _LONGEST_LOOK = 0.25
@@ -119,12 +119,15 @@ class Child:
         self._secret = os.urandom(16).hex() if several or not job.suite.by_cases else ""
         self._mark = bytes.fromhex(self._secret) if settings["kind"] == "stdin" else b""
         self.channel, channel_w = _pipe()
-        self.stdout, stdout_w = _pipe() if settings["kind"] == "stdin" else (-1, -1)
+        self.stdout, stdout_w, stdin = -1, -1, -1
+        if settings["kind"] == "stdin":
+            self.stdout, stdout_w = _pipe()
+            stdin = os.memfd_create("stdin")
         task = self._task(scratch)
         program = packed(task, job.code, job.compiled)
-        files = [program, job.suite.file.fd, channel_w, stdout_w]
+        files = [program, job.suite.file.fd, channel_w, stdout_w, stdin]
         self.given = [fd for fd in files if fd >= 0]
-        self._to_close = [fd for fd in (program, channel_w, stdout_w) if fd >= 0]
+        self._to_close = [fd for fd in (program, channel_w, stdout_w, stdin) if fd >= 0]
         self._records = protocol.Records()
         self._output = bytearray()
         self.reason = ""
@@ -134,9 +137,8 @@ class Child:
         self._answered = 0
         self._claimed = 0
         self._over = False
+        self._pid = 0
         self._slowdowns: list[float] = []
-        self._oom = processes.oom_kills()
-        processes.reset()
         self._cpu_mark = 0.0
         self._start = self._wall_mark = time.monotonic()
 
@@ -214,11 +216,19 @@ class Child:
     def _measure(self) -> tuple[float, float]:
         """CPU and wall seconds that the current case still has."""
         settings = self.job.suite.settings
-        cpu = self._processes.cpu() - self._cpu_mark
+        cpu = self._cpu() - self._cpu_mark
         wall = time.monotonic() - self._wall_mark
         if wall > settings["wall"]:  # time without a processor does not count, up to a point
             wall = max(wall - self._processes.waited(), 0.1 * wall)
         return self._limit(cpu) - cpu, settings["wall"] - wall
+
+    def _cpu(self) -> float:
+        """CPU seconds of the whole program until now."""
+        settings = self.job.suite.settings
+        if settings["processes"] or settings["kind"] == "check":
+            return self._processes.cpu()
+        self._pid = self._pid or self._processes.first()
+        return cpu_of(self._pid) if self._pid else 0.0
 
     def _limit(self, used: float) -> float:
         """CPU seconds that a case may use: the limit, stretched by the mean slowdown.
@@ -265,7 +275,7 @@ class Child:
         self._heard = 0
         if not self._over:
             self._claimed = 0
-            self._cpu_mark, self._wall_mark = self._processes.cpu(), time.monotonic()
+            self._cpu_mark, self._wall_mark = self._cpu(), time.monotonic()
 
     def _damage(self, what: str) -> None:
         """The program has damaged its own judging."""
@@ -294,15 +304,22 @@ class Child:
             self._take_parting(letter, text)
         elif kind == "functional" and letter != b"E" and outcome:
             self._answer(outcome, text, cpu, wall)
-        elif outcome and letter in b"emE":
+        elif outcome and letter in b"ewmE":
             self._failure = outcome, text
             self._fatal = letter == b"E"
         elif kind == "stdin" and letter == b"x":
             self._take_output(cpu, wall)
         elif letter == b"p" and self._secret and not self.job.suite.by_cases:
-            self._finished = text == self._secret.encode()
+            self._take_proof(text)
         else:
             raise protocol.ProtocolError("a record that does not belong to its suite")
+
+    def _take_proof(self, text: bytes) -> None:
+        """Test code came to its end; what follows the secret is for the host."""
+        secret = self._secret.encode()
+        self._finished = text.startswith(secret)
+        if self._finished:
+            self._output[:] = text[len(secret) :]
 
     def _take_parting(self, letter: bytes, text: bytes) -> None:
         """Later cases have a process each; the compiled program counts only as first record."""
@@ -368,8 +385,8 @@ class Child:
         if self._finished or (self.job.suite.settings["kind"] == "stdin" and code == 0):
             return "output", bytes(self._output)
         if code == -signal.SIGKILL:
-            cause = "memory ran out" if self._processes.oom_kills() > self._oom else "by itself, or"
-            return "killed", cause.encode()
+            ran_out = self._processes.memory_ran_out()
+            return "killed", b"memory ran out" if ran_out else b"by itself, or from outside"
         if code < 0:
             return "error", f"killed by {_name(-code)}".encode()
         return "error", f"ended with exit code {code} before it was done".encode()

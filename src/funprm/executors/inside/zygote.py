@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from funprm.executors import protocol
-from funprm.executors.inside import cleanup, program, syscalls
+from funprm.executors.inside import cleanup, filters, program, syscalls
 from funprm.executors.inside.task import Task
 
 _PAGE = resource.getpagesize() / (1 << 20)
@@ -44,8 +44,8 @@ class _Zygote:
         self._install: dict[bool, Callable[[], object]] = {False: int, True: int}
         if "seccomp" not in layers.off:
             for processes in (False, True):
-                rules = syscalls.program_filter(processes=processes, off=layers.off)
-                self._install[processes] = rules.installer()
+                rules = filters.of_program(processes=processes, off=layers.off)
+                self._install[processes] = filters.Filter(rules, others=0).install
 
     def serve(self) -> Callable[[], None]:
         """Work until the watcher goes away; returns only in a child, with what it must run."""
@@ -56,7 +56,7 @@ class _Zygote:
         }
         protocol.send_order(self._link, protocol.READY + json.dumps(hello).encode())
         while True:
-            order, descriptors = protocol.receive_order(self._link, 4)
+            order, descriptors = protocol.receive_order(self._link, 5)
             if order[:1] == protocol.FORK:
                 child = self._fork(protocol.number_of(order), descriptors)
                 if child is not None:
@@ -118,10 +118,10 @@ class _Zygote:
 
     def _enter(self, descriptors: list[int], namespace: dict[str, Any] | None) -> Task:
         """Read the task, connect the streams, close all else."""
-        first, suite, channel, *stdout = descriptors
+        first, suite, channel, *streams = descriptors
         task = Task(first, suite)
         task.namespace = namespace
-        program.connect(task, channel, stdout[0] if stdout else -1)
+        program.connect(task, channel, streams)
         os.chdir(task.scratch)
         if os.environ["TMPDIR"] != task.scratch:
             os.environ["HOME"] = os.environ["TMPDIR"] = task.scratch

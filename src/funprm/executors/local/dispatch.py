@@ -101,12 +101,13 @@ class _Pending:
     def verdict(self) -> Verdict:
         """The verdict, all cases being known."""
         failure = self.results[self.failed] if self.failed >= 0 else None
+        notes = "; ".join(result.detail for result in self.results if result.detail)
         return Verdict(
             key=self.job.key,
             status=failure.status if failure else Status.PASSED,
             results=tuple(self.results),
             total=self.suite.total,
-            detail=f"case {failure.index}: {failure.detail}".rstrip(": ") if failure else "",
+            detail=f"case {failure.index}: {failure.detail}".rstrip(": ") if failure else notes,
         )
 
 

@@ -1,0 +1,4 @@
+# kinds: check
+# map and deque end at StopIteration.
+def f(x):
+    raise StopIteration

@@ -1,0 +1,4 @@
+# kinds: unittest
+# map and deque end at StopIteration.
+def f(x):
+    raise StopIteration
