@@ -42,7 +42,8 @@ def render(data: ReportData, *, width: int = 100, plain: bool = False) -> str:
             console.print(Text("\n" * plain + _against(data)))
             console.print(_contrasts(data, plain=plain))
         console.print(_note(data, plain=plain))
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+    lines = buffer.getvalue().removesuffix("\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _table(data: ReportData, *, plain: bool) -> Table:
