@@ -162,6 +162,38 @@ def test_standard_input_and_the_tiny_model(
     assert capsys.readouterr().out.startswith("def solve(")
 
 
+def recorded(path: Path, **changes: object) -> Path:
+    """Generations of two programs: one hides 990 tokens of reasoning, and is less likely."""
+    rows = [
+        {"code": WRONG, "logprob": -5.0, "completion_tokens": 1000, "logprob_tokens": 10},
+        {"code": RIGHT, "logprob": -1.0, "completion_tokens": 10, "logprob_tokens": 10},
+    ]
+    lines = [
+        {"key": f"{i}", "problem_id": "problem", "index": i, **row, **changes}
+        for i, row in enumerate(rows)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_hidden_reasoning_makes_no_answer_likelier(
+    solve: Solve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recorded(tmp_path / "generations.jsonl")
+    assert solve([WRONG, RIGHT], "--set", f"policy.path={path}") == 0
+    out, err = capsys.readouterr()
+    assert out == RIGHT
+    assert "chosen by likelihood" in err
+
+
+def test_older_records_of_servers_have_no_mean(
+    solve: Solve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recorded(tmp_path / "generations.jsonl", logprob_tokens=0)
+    assert solve([WRONG, RIGHT], "--set", f"policy.path={path}") == 0
+    assert "chosen at random" in capsys.readouterr().err
+
+
 def test_answers_survive_an_interruption(
     solve: Solve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -98,7 +98,7 @@ def test_greedy_equals_the_library(folder: Path) -> None:
         )[0, ids.shape[1] :]
         sample = found[wanted.key]
         assert sample.code == tokenizer.decode(out, skip_special_tokens=True)
-        assert sample.completion_tokens == len(out)
+        assert sample.completion_tokens == sample.logprob_tokens == len(out)
         assert sample.prompt_tokens == ids.shape[1] == len(wanted.problem.statement) + 2
 
 

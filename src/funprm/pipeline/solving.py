@@ -211,7 +211,7 @@ def _best_without_model(candidates: Sequence[Candidate]) -> str:
         return "majority"
     if any(c.self_certainty is not None for c in candidates):
         return "self_certainty"
-    return "likelihood" if any(c.logprob is not None for c in candidates) else "random"
+    return "likelihood" if any(c.logprob_tokens for c in candidates) else "random"
 
 
 def _found(chosen: Candidate, problem: Problem) -> Found:
