@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -94,6 +95,26 @@ def test_the_reward_model_chooses_among_those_that_pass(
     assert best["found"] == "untested"
     assert best["candidates"][0]["score"] == best["candidates"][0]["functions"][-1][1]
     assert best["candidates"][0]["score"] == max(c["score"] for c in best["candidates"])
+
+
+def test_programs_are_cut_as_the_reward_model_was_trained(
+    solve: Solve, prm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = tmp_path / "whole"
+    shutil.copytree(prm, whole)
+    settings = json.loads((whole / "funprm.json").read_text())
+    settings["reading"] = {"rule": 1, "max_steps": 1, "aggregator": "mean"}
+    (whole / "funprm.json").write_text(json.dumps(settings))
+    assert solve([RIGHT, WRONG], *FUNCTION, "--prm", whole, "--json") == 0
+    out, err = capsys.readouterr()
+    assert [name for name, _ in json.loads(out)["candidates"][0]["functions"]] == ["f+double"]
+    assert "cut into at most 1 steps" in err
+    assert "rollout.max_steps = 12 is not used" in err
+    arguments = ["--prm", whole, "--set", "rollout.max_steps=1"]
+    assert solve([RIGHT, WRONG], *FUNCTION, *arguments) == 0
+    assert "max_steps" not in capsys.readouterr().err
+    assert solve([RIGHT, WRONG], *FUNCTION, "--prm", prm) == 0
+    assert "rollout.max_steps = 12 is used" in capsys.readouterr().err
 
 
 def test_without_tests_nothing_runs(

@@ -10,6 +10,7 @@ from funprm.config import RunConfig
 from funprm.errors import ConfigError, nearest
 from funprm.pipeline.judging import Docket
 from funprm.pipeline.run import Outcome, Run, stage
+from funprm.prm.reading import aggregator_of
 from funprm.records import Generation, Problem, Score, Selection, Status, Verdict, key_of
 from funprm.rewards import AGGREGATORS, aggregator
 from funprm.selection import PUBLIC, Candidate, Selector, parse_selector
@@ -143,8 +144,8 @@ def _selector(config: RunConfig, name: str) -> Selector:
     if "score:" in name and model not in config.models:
         hint = nearest(model, config.models) if config.models else "there are no models"
         raise ConfigError(f"selector {name!r}: no model {model!r} in [models]; {hint}")
-    last = model in config.models and config.models[model].mode == "orm"
-    default = "last" if last else config.select.aggregator
+    mode = config.models[model].mode if model in config.models else ""
+    default = aggregator_of(mode, config.select.aggregator)
     return parse_selector(name, AGGREGATORS, default=default)
 
 

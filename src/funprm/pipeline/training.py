@@ -30,6 +30,7 @@ def train(run: Run) -> Outcome:
         train=labelled_programs(run, "train"),
         meta=labelled_programs(run, "meta"),
         validation=labelled_programs(run, "validation"),
+        max_steps=run.config.rollout.max_steps,
     )
     results = train_all(
         run.config.models,

@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError
-from funprm.prm.data import Renderer, Tokenizer
+from funprm.prm.data import RENDERING, Renderer, Tokenizer
 from funprm.records import Json
 
 Network = Any
@@ -279,12 +279,13 @@ def read_settings(folder: Path) -> dict[str, Json]:
     """How a saved model's input is rendered.
 
     Raises:
-        ModelError: the folder holds no reward model of this package.
+        ModelError: the folder holds no reward model of this package, or one that reads programs
+            in another form.
     """
     path = folder / SETTINGS
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        return {**settings, "marker": settings["marker"], "max_tokens": settings["max_tokens"]}
+        found = {**settings, "marker": settings["marker"], "max_tokens": settings["max_tokens"]}
     except OSError:
         raise ModelError(
             f"no reward model in {folder}: expected a folder with {SETTINGS}, as training writes"
@@ -293,6 +294,12 @@ def read_settings(folder: Path) -> dict[str, Json]:
         raise ModelError(
             f"{path} is damaged: expected marker and max_tokens; train again"
         ) from None
+    if found.get("rendering", RENDERING) != RENDERING:
+        raise ModelError(
+            f"{folder} reads programs in rendering {found['rendering']}, this version writes "
+            f"{RENDERING}: train again, or use the version that trained it"
+        )
+    return found
 
 
 def _open_network(folder: Path, pad: int) -> Network:

@@ -1,14 +1,26 @@
 """Scoring with a trained reward model: one forward pass per program."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import huggingface_hub
 import torch
 
+from funprm.errors import ModelError
 from funprm.prm.batches import padded
 from funprm.prm.data import Encoded
-from funprm.prm.model import SETTINGS, RewardModel, fitting_threads, open_saved
+from funprm.prm.model import (
+    ADAPTER,
+    SETTINGS,
+    RewardModel,
+    fitting_threads,
+    open_saved,
+    read_settings,
+    resolve_base,
+)
+from funprm.prm.reading import reading_of
 from funprm.records import Json, LabelledProgram, key_of
 
 WINDOW = 1024
@@ -82,6 +94,9 @@ class PrmScorer:
         batch_tokens: int = 0,
         precision: str = "fp32",
     ) -> None:
+        self._folder = folder
+        self.reading = reading_of(read_settings(Path(folder)), folder)
+        """How programs are to be cut, and which scores count."""
         self._opened = open_saved(folder, device, bf16=precision == "bf16")
         on_cpu = next(self._opened.model.parameters()).device.type == "cpu"
         self._batch_tokens = batch_tokens or (CPU_TOKENS if on_cpu else GPU_TOKENS)
@@ -96,8 +111,13 @@ class PrmScorer:
         return self._identity
 
     def score(self, programs: Sequence[LabelledProgram]) -> Iterator[tuple[float, ...]]:
-        """Step scores in [0, 1] per program, in order; empty where its code does not fit."""
+        """Step scores in [0, 1] per program, in order; empty where its code does not fit.
+
+        Raises:
+            ModelError: a program has more steps than any that the model was trained on.
+        """
         opened = self._opened
+        self._require_cut(programs)
         for start in range(0, len(programs), WINDOW):
             window = programs[start : start + WINDOW]
             encoded = opened.renderer.encode_all(window, opened.max_tokens)
@@ -107,12 +127,36 @@ class PrmScorer:
             )
             yield from (() if e is None else next(scores) for e in encoded)
 
+    def _require_cut(self, programs: Sequence[LabelledProgram]) -> None:
+        cap, most = self.reading.max_steps, max((len(p.steps) for p in programs), default=0)
+        if cap and most > cap:
+            raise ModelError(
+                f"a program is cut into {most} steps, but {self._folder} was trained on at most "
+                f"{cap}: set rollout.max_steps = {cap}"
+            )
+
 
 def fingerprint(folder: Path) -> str:
-    """A hash of what determines a saved model's scores: weights, tokenizer, rendering."""
-    kinds = ("*.safetensors", "tokenizer.json", "config.json", SETTINGS, "adapter_config.json")
+    """A hash of what determines a saved model's scores: weights, tokenizer, rendering.
+
+    Adapters are nothing without the weights that they adapt, which are elsewhere: they count, too.
+    """
+    kinds = ("*.safetensors", "tokenizer.json", "config.json", SETTINGS, ADAPTER)
     files = sorted(path for kind in kinds for path in folder.glob(kind))
-    return key_of(*((path.name, _digest(path)) for path in files))
+    found = [(path.name, _digest(path)) for path in files]
+    if not (folder / ADAPTER).exists():
+        return key_of(*found)
+    base = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    return key_of(*found, base_identity(str(base)))
+
+
+def base_identity(base: str) -> Json:
+    """What determines a base model: its files, or the commit of a hub model in the cache."""
+    folder = Path(resolve_base(base)).expanduser()
+    if folder.is_dir():
+        return fingerprint(folder)
+    cached = huggingface_hub.try_to_load_from_cache(base, "config.json")
+    return [base, Path(cached).parent.name if isinstance(cached, str) else ""]
 
 
 def _digest(path: Path) -> str:

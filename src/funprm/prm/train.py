@@ -29,6 +29,7 @@ from funprm.prm.model import Opened, fitting_threads, open_base, open_saved, sav
 from funprm.prm.phases import CORRECTING, Phase, plan, schedule
 from funprm.prm.posterior import corrected_programs
 from funprm.prm.ranks import Ranks, current
+from funprm.prm.reading import Reading, aggregator_of
 from funprm.prm.scorer import step_scores
 from funprm.prm.table import RewardTable
 from funprm.prm.validate import metrics, not_worse
@@ -129,6 +130,7 @@ class _Run:
         self._ranks = current()
         self._data = data
         data.check()
+        self._reading = Reading(max_steps=data.max_steps, aggregator=aggregator_of(config.mode))
         self._key = key_of(settings_of(config), contents_of(data), str(init or ""))
         self._shared_key = key_of(settings_of(config, shared=True), contents_of(data))
 
@@ -288,7 +290,7 @@ class _Run:
             self._learner.model.eval()
             scores = self._scores([encoded for _, encoded in self._validation])
             self._learner.model.train()
-            used = "last" if self._config.mode == "orm" else "mean"
+            used = self._reading.aggregator
             found = metrics([program for program, _ in self._validation], scores, used)
         new = found.pop("by_problem", [0.0])
         top: list[float] = self._best.get("top") or new
@@ -296,7 +298,12 @@ class _Run:
         if not_worse(new, top):
             top = max(new, top, key=sum)
             self._best = {"step": step, "top": top, "metrics": found}
-            extra = {"mode": self._config.mode, "base": self._config.base, "step": step}
+            extra = {
+                "mode": self._config.mode,
+                "base": self._config.base,
+                "step": step,
+                "reading": self._reading.settings(),
+            }
             if self._ranks.first:
                 save(self._opened, self._folder / "model", extra)
         return found
