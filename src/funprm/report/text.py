@@ -108,7 +108,7 @@ def _note(data: ReportData, *, plain: bool) -> Text:
     if data.left_out:
         lines[0] += f"; {data.left_out} left out because a chosen program was not judged"
     lines.append(f"* the baseline: {wording.selector_label(data.baseline)}")
-    shown = {**wording.COLUMNS}
+    shown = {**wording.columns(data.table[0].problems)}
     if not any(row.uninformed for row in data.table):
         del shown["Random"]
     lines += [f"{name}: {meaning}" for name, meaning in shown.items()]
