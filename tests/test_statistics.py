@@ -238,9 +238,9 @@ def test_known_brier_and_calibration() -> None:
 @pytest.mark.slow
 def test_a_large_table_takes_about_a_second() -> None:
     values = (np.random.default_rng(0).random((2000, 10)) < 0.5).astype(float)
-    start = time.perf_counter()
+    start = time.process_time()
     bootstrap(values)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 20, "seconds of processor time; 1 to 2 are usual"
 
 
 def shared() -> Path:
