@@ -314,7 +314,7 @@ def measure(folder: Path, problems: int, samples: int, seed: int) -> Measured:
         one=fmean(passed.values()),
         any_of=fmean(any(passed[key] for key in group) for group in groups),
         likeliest=chosen_by(lambda sample: sample.logprob or 0.0),
-        likeliest_mean=chosen_by(lambda s: (s.logprob or 0.0) / max(1, s.completion_tokens)),
+        likeliest_mean=chosen_by(lambda s: (s.logprob or 0.0) / max(1, s.logprob_tokens)),
         certain=chosen_by(lambda sample: sample.self_certainty or 0.0),
         syntax_errors=fmean(not parses(answers[key].code) for key in keys),
         tokens=fmean(answers[key].completion_tokens for key in keys),

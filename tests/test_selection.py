@@ -39,7 +39,7 @@ def pools(draw: st.DrawFn, most: int = 7) -> list[Candidate]:
         public_passed=st.none() | few,
         outputs=outputs,
         logprob=st.none() | st.sampled_from([-8.0, -4.0]),
-        completion_tokens=st.sampled_from([0, 2, 4]),
+        logprob_tokens=st.sampled_from([0, 2, 4]),
         self_certainty=st.none() | few,
         scores=st.just({}) | st.fixed_dictionaries({"prm": st.lists(few, max_size=2).map(tuple)}),
     )
@@ -134,8 +134,8 @@ def test_majority_after_the_filter_counts_survivors_only() -> None:
 
 
 def test_likelihood_is_per_token() -> None:
-    long = Candidate(generation="long", logprob=-20.0, completion_tokens=100)
-    short = Candidate(generation="short", logprob=-10.0, completion_tokens=10)
+    long = Candidate(generation="long", logprob=-20.0, logprob_tokens=100)
+    short = Candidate(generation="short", logprob=-10.0, logprob_tokens=10)
     assert selector("likelihood").best([short, long]) == (1,)
 
 

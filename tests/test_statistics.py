@@ -4,6 +4,7 @@ import gzip
 import math
 import os
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from funprm import statistics
 from funprm.errors import DataError
@@ -24,6 +26,7 @@ from funprm.statistics import (
     pass_at_k,
     resampled_means,
     roc_auc,
+    student_quantile,
 )
 
 REPEATABLE = settings(deadline=None, derandomize=True, max_examples=100)
@@ -112,9 +115,70 @@ def test_intervals_of_a_proportion_cover_it() -> None:
 
 def test_solving_everything_is_not_certainty() -> None:
     high, low, constant = bootstrap(np.tile([1.0, 0.0, 0.5], (31, 1)), resamples=50)
-    assert high == pytest.approx((1.0, 0.025 ** (1 / 31), 1.0))
-    assert low == pytest.approx((0.0, 0.0, 1 - 0.025 ** (1 / 31)))
-    assert constant == Interval(0.5, 0.5, 0.5)
+    reach = 1 - 0.025 ** (1 / 31)
+    assert high == pytest.approx((1.0, 1 - reach, 1.0))
+    assert low == pytest.approx((0.0, 0.0, reach))
+    assert constant == pytest.approx((0.5, 0.5 - reach / 2, 0.5 + reach / 2))
+    same = paired_bootstrap(np.tile([1.0, 1.0, 0.0], (31, 1)), 0, resamples=50)
+    assert same[0] == Interval(0.0, 0.0, 0.0), "the baseline's own row"
+    assert same[1] == pytest.approx((0.0, -reach, reach))
+    assert same[2] == pytest.approx((-1.0, -1.0, -1.0 + 2 * reach))
+
+
+def test_two_problems_say_little() -> None:
+    """Of one of two solved, and of two halves, and of a difference."""
+    for values, low, high in (
+        ([1.0, 0.0], 0.012579, 0.987421),
+        ([0.4, 0.6], 0.012579, 0.987421),
+        ([0.5, 0.5], 0.079057, 0.920943),
+    ):
+        assert bootstrap(values, resamples=50)[0] == pytest.approx((0.5, low, high), abs=1e-6)
+    _, gain = paired_bootstrap([[0.0, 1.0], [0.0, 0.0]], 0, resamples=50)
+    assert (gain.estimate, gain.low < -0.1, gain.high > 0.9) == (0.5, True, True)
+
+
+@REPEATABLE
+@given(st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))))
+def test_few_problems_have_the_exact_binomial_interval(counts: tuple[int, int]) -> None:
+    """At either bound the number seen, or one further off, has a probability of 2.5 per cent."""
+    n, k = counts
+    (got,) = bootstrap([1.0] * k + [0.0] * (n - k), resamples=20)
+
+    def chance(share: float, least: int, most: int) -> float:
+        terms = range(least, most + 1)
+        return sum(math.comb(n, i) * share**i * (1 - share) ** (n - i) for i in terms)
+
+    assert got.low == 0 if k == 0 else chance(got.low, k, n) == pytest.approx(0.025)
+    assert got.high == 1 if k == n else chance(got.high, 0, k) == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize("n", [2, 4, 9, 10, 25])
+def test_intervals_of_shares_cover_their_mean(n: int) -> None:
+    """Draws over which a bootstrap alone covers .5 to .9: few problems, few different values."""
+    rng, trials = np.random.default_rng(n), 300
+    draws: dict[float, Callable[[], NDArray[np.float64]]] = {
+        0.5: lambda: rng.beta(0.5, 0.5, n),
+        0.45: lambda: np.where(rng.random(n) < 0.1, 0.0, 0.5),
+        0.9: lambda: (rng.random(n) < 0.9).astype(float),
+    }
+    for mean, draw in draws.items():
+        found = [bootstrap(draw(), resamples=200, seed=i)[0] for i in range(trials)]
+        covered = sum(i.low <= mean <= i.high for i in found) / trials
+        assert covered > 0.9, (mean, covered)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 7, 30])
+def test_student_quantiles_hold_95_per_cent_of_the_law(degrees: int) -> None:
+    """By the density's own integral: Simpson's rule over the angle, where it is smooth."""
+    reach = math.atan(student_quantile(0.95, degrees) / math.sqrt(degrees))
+    angles = np.linspace(0, math.pi / 2, 20_001)
+    density = np.maximum(np.cos(angles), 0.0) ** (degrees - 1)
+    inside = np.linspace(0, reach, 20_001)
+    whole, part = (
+        float(np.trapezoid(y, x))
+        for y, x in ((density, angles), (np.cos(inside) ** (degrees - 1), inside))
+    )
+    assert part / whole == pytest.approx(0.95, abs=1e-6)
 
 
 @REPEATABLE
@@ -174,9 +238,9 @@ def test_known_brier_and_calibration() -> None:
 @pytest.mark.slow
 def test_a_large_table_takes_about_a_second() -> None:
     values = (np.random.default_rng(0).random((2000, 10)) < 0.5).astype(float)
-    start = time.perf_counter()
+    start = time.process_time()
     bootstrap(values)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 20, "seconds of processor time; 1 to 2 are usual"
 
 
 def shared() -> Path:

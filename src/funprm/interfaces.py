@@ -59,6 +59,7 @@ class Sample:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     logprob: float | None = None
+    logprob_tokens: int = 0
     self_certainty: float | None = None
     seconds: float = 0.0
     cost: float = 0.0

@@ -159,7 +159,10 @@ class Generation:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     logprob: float | None = None
-    """Sum of the log-probabilities of the answer's tokens (natural log)."""
+    """Sum of the log-probabilities of the answer's tokens (natural log), as far as they are given:
+    those of hidden reasoning are not."""
+    logprob_tokens: int = 0
+    """Number of tokens that `logprob` sums over; 0: unknown (records of older versions)."""
     self_certainty: float | None = None
     """Mean over tokens of KL(uniform || policy), arXiv 2502.18581."""
     seconds: float = 0.0

@@ -41,7 +41,8 @@ class Candidate:
     """Digest of the output per probe input; empty string: the program failed there."""
     logprob: float | None = None
     """Sum of the tokens' log-probabilities."""
-    completion_tokens: int = 0
+    logprob_tokens: int = 0
+    """Number of these tokens; 0: unknown."""
     self_certainty: float | None = None
     scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Step scores in [0, 1] by reward model; empty or absent: the program did not fit."""
@@ -100,7 +101,7 @@ def parse_selector(
     | `public_tests` | one that passes the most public tests |
     | `majority` | one whose outputs most candidates share (MBR-exec, arXiv 2204.11454) |
     | `self_certainty` | the greatest self-certainty (arXiv 2502.18581) |
-    | `likelihood` | the greatest mean log-probability per token |
+    | `likelihood` | the greatest mean log-probability per token that has one |
     | `score:MODEL`, `score:MODEL:AGGREGATOR` | the greatest aggregated step score |
     | `public_tests+NAME` | NAME's choice among those that pass the most public tests |
 
@@ -280,9 +281,9 @@ def _score_value(base: str, aggregators: Mapping[str, Aggregator], default: str)
 
 
 def _likelihood(candidate: Candidate) -> float | None:
-    if candidate.logprob is None or not candidate.completion_tokens:
+    if candidate.logprob is None or not candidate.logprob_tokens:
         return None
-    return candidate.logprob / candidate.completion_tokens
+    return candidate.logprob / candidate.logprob_tokens
 
 
 _VALUES: dict[str, Value | None] = {

@@ -15,6 +15,9 @@ from funprm.errors import DataError
 
 Floats = NDArray[np.float64]
 
+FEW = 10
+"""Problems below which a bootstrap sees too little of them; exact bounds are given instead."""
+
 _CELLS = 4_000_000
 """Problems times resamples handled at once: bounds memory to some 50 MB."""
 
@@ -97,12 +100,16 @@ def bootstrap(
 ) -> list[Interval]:
     """A confidence interval of each column's mean over problems.
 
-    Bias-corrected and accelerated (BCa; Efron 1987), which is more accurate than percentiles
-    for proportions near 0 and 1. Where every problem has the same value 0 or 1, resampling sees
-    no spread at all, and the exact binomial bound (Clopper-Pearson) is given instead.
+    - `FEW` problems or more that differ: bias-corrected and accelerated (BCa; Efron 1987), more
+      accurate than percentiles for proportions near 0 and 1.
+    - All with one value c, where resampling sees no spread: c moved by the share
+      1 - (alpha/2)^(1/n) of the way to either end of the range. With a mean further off, n
+      problems would show another value with probability 1 - alpha/2. For 0 and 1 this is the
+      bound of Clopper and Pearson.
+    - Fewer than `FEW`: Clopper and Pearson's of the number solved, shares rounded outwards.
 
     Args:
-        values: [problems] or [problems, columns].
+        values: [problems] or [problems, columns], in [0, 1].
         level: coverage in (0, 1).
         resamples: number of bootstrap samples.
         seed: of the resampling.
@@ -125,10 +132,11 @@ def paired_bootstrap(
 ) -> list[Interval]:
     """A confidence interval of each column's difference to the baseline column.
 
-    Differences are taken problem by problem before resampling. The baseline's own row is 0.
+    Differences are taken problem by problem; their intervals are as in `bootstrap`, on the range
+    from -1 to 1. The baseline's own row is 0.
 
     Args:
-        values: [problems, columns].
+        values: [problems, columns], in [0, 1].
         baseline: index of the column to subtract.
         level: coverage in (0, 1).
         resamples: number of bootstrap samples.
@@ -140,7 +148,12 @@ def paired_bootstrap(
     table = _table(values)
     differences = table - table[:, [baseline]]
     means = resampled_means(differences, resamples=resamples, seed=seed)
-    return [_bca(column, means[:, j], level) for j, column in enumerate(differences.T)]
+    return [
+        Interval(0.0, 0.0, 0.0)
+        if j == baseline
+        else _interval(column, means[:, j], level, least=-1)
+        for j, column in enumerate(differences.T)
+    ]
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
@@ -233,12 +246,68 @@ def calibration_error(labels: ArrayLike, scores: ArrayLike, *, bins: int = 15) -
     return float(np.abs(np.bincount(group, weights=y - s)).sum() / len(y))
 
 
-def _interval(column: Floats, means: Floats, level: float) -> Interval:
-    n, first = len(column), float(column[0])
-    if first not in (0.0, 1.0) or (column != first).any():
+def student_quantile(level: float, degrees: int) -> float:
+    """The t with P(abs(T) <= t) = level, of Student's law (Abramowitz and Stegun, 26.7.3-4).
+
+    Args:
+        level: in (0, 1).
+        degrees: of freedom, at least 1.
+
+    >>> round(student_quantile(0.95, 2), 3), round(student_quantile(0.95, 9), 3)
+    (4.303, 2.262)
+    """
+    low, high = 0.0, math.pi / 2
+    for _ in range(100):
+        angle = (low + high) / 2
+        low, high = (angle, high) if _student(angle, degrees) < level else (low, angle)
+    return math.sqrt(degrees) * math.tan(low)
+
+
+def _student(angle: float, degrees: int) -> float:
+    """P(abs(T) <= sqrt(degrees) tan(angle))."""
+    odd, square = degrees % 2, math.cos(angle) ** 2
+    term, total = (math.cos(angle) if odd else 1.0), 0.0
+    for i in range(2 + odd, degrees + 1, 2):
+        total += term
+        term *= square * (i - 1) / i
+    if odd:
+        return 2 / math.pi * (angle + math.sin(angle) * total)
+    return math.sin(angle) * total
+
+
+def _interval(column: Floats, means: Floats, level: float, *, least: float = 0.0) -> Interval:
+    """The interval of a column of values from `least` to 1."""
+    n, estimate = len(column), float(column.mean())
+    least, most = min(least, float(column.min())), max(1.0, float(column.max()))
+    tail = (1.0 - level) / 2.0
+    if np.ptp(column) < 1e-12:
+        reach = 1.0 - tail ** (1.0 / n)
+        low, high = estimate - reach * (estimate - least), estimate + reach * (most - estimate)
+        return Interval(estimate, low, high)
+    if n >= FEW:
         return _bca(column, means, level)
-    reach = float(((1.0 - level) / 2.0) ** (1.0 / n))
-    return Interval(1.0, reach, 1.0) if first else Interval(0.0, 0.0, 1.0 - reach)
+    solved = float((column - least).sum()) / (most - least)
+    low, high = _clopper_pearson(math.floor(solved), math.ceil(solved), n, tail)
+    return Interval(estimate, least + low * (most - least), least + high * (most - least))
+
+
+def _clopper_pearson(fewest: int, most: int, n: int, tail: float) -> tuple[float, float]:
+    """Bounds of a share of which between `fewest` and `most` of n were seen."""
+
+    def at_least(k: int, share: float) -> float:
+        return math.fsum(
+            math.comb(n, i) * share**i * (1 - share) ** (n - i) for i in range(k, n + 1)
+        )
+
+    def smallest(k: int) -> float:
+        """The share with which k or more are seen in `tail` of all cases; 0 for k = 0."""
+        low, high = 0.0, 1.0 if k else 0.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if at_least(k, middle) < tail else (low, middle)
+        return low
+
+    return smallest(fewest), 1.0 - smallest(n - most)
 
 
 def _bca(column: Floats, means: Floats, level: float) -> Interval:
@@ -246,8 +315,6 @@ def _bca(column: Floats, means: Floats, level: float) -> Interval:
     estimate = float(column.mean())
     deviation = column - estimate
     spread = float(np.square(deviation).sum())
-    if spread == 0.0:
-        return Interval(estimate, estimate, estimate)
     normal = NormalDist()
     acceleration = float((deviation**3).sum()) / (6.0 * spread**1.5)
     # Means of 0/1 values are few and tie with the estimate: half of the ties lie below.

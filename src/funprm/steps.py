@@ -22,6 +22,9 @@ from itertools import pairwise
 
 from funprm.errors import ConfigError
 
+STEP_RULE = 1
+"""Version of the rule above; raised when the same text would have other steps."""
+
 
 def find_steps(code: str, *, max_steps: int = 0) -> tuple[tuple[int, ...], tuple[str, ...]]:
     r"""Where the steps of a program end, and the names of their functions.

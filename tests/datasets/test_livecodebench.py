@@ -17,6 +17,7 @@ from funprm.datasets import hub
 from funprm.datasets.livecodebench import PRELUDE, LiveCodeBenchDataset
 from funprm.datasets.packed import unpack_text
 from funprm.datasets.split import Fractions
+from funprm.datasets.statement import problem_of
 from funprm.errors import ConfigError, DataError, InputError, RecordError
 from funprm.records import Problem
 from tests.datasets.official_files import livecodebench, livecodebench_function, packed, write
@@ -57,6 +58,27 @@ def test_a_method_of_class_solution(tmp_path: Path) -> None:
     assert problem.probe is not None
     assert len(problem.probe.cases) == 16
     assert all(len(case.input.split("\n")) == 2 for case in problem.probe.cases)
+
+
+@pytest.mark.parametrize("mark", ["\u0085", "\u2028", "\u2029", "\f", "\v", "\x1c"])
+def test_only_a_line_feed_ends_an_argument(tmp_path: Path, mark: str) -> None:
+    """JSON allows some of these within a string, and `\r` before the end of a line."""
+    text = json.dumps(f"a{mark}b", ensure_ascii=mark < " ")
+    public = {"input": f"{text}\r\n3\n", "output": "6", "testtype": "functional"}
+    row = livecodebench_function()
+    (problem,) = load(tmp_path, {**row, "public_test_cases": json.dumps([public])})
+    assert problem.probe is not None
+    assert json.loads(problem.probe.cases[0].input.split("\n")[0]) == f"a{mark}b"
+    tests = {"tests": [{"input": [f"a{mark}b", 3], "output": 6}], "entry_point": "f"}
+    solved = problem_of("Do.", tests, "tests.json")
+    assert solved.probe is not None
+    assert solved.probe.cases[0].input == f"{json.dumps(f'a{mark}b', ensure_ascii=False)}\n3"
+
+
+def test_a_public_input_that_is_no_json_is_named(tmp_path: Path) -> None:
+    public = [{"input": "[1", "output": "6", "testtype": "functional"}]
+    with pytest.raises(DataError, match=r"'\[1' of a test is not one JSON value per line.*exclude"):
+        load(tmp_path, {**livecodebench_function(), "public_test_cases": json.dumps(public)})
 
 
 def test_tests_with_their_own_public_flag(tmp_path: Path) -> None:

@@ -112,12 +112,14 @@ def test_workers_die_with_their_host(ending: signal.Signals) -> None:
     assert host.stdout is not None
     pids = [int(pid) for pid in host.stdout.readline().split()]
     assert len(pids) == 2
-    time.sleep(0.3)  # let the programs start
-    assert _belonging_to(host.pid) > len(pids)
+    deadline = time.monotonic() + 60
+    while _belonging_to(host.pid) <= len(pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert _belonging_to(host.pid) > len(pids), "no program has started"
     host.send_signal(ending)
-    host.wait(20)
+    host.wait(60)
     host.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _belonging_to(host.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert _belonging_to(host.pid) == 0

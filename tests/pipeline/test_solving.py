@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -96,6 +97,26 @@ def test_the_reward_model_chooses_among_those_that_pass(
     assert best["candidates"][0]["score"] == max(c["score"] for c in best["candidates"])
 
 
+def test_programs_are_cut_as_the_reward_model_was_trained(
+    solve: Solve, prm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = tmp_path / "whole"
+    shutil.copytree(prm, whole)
+    settings = json.loads((whole / "funprm.json").read_text())
+    settings["reading"] = {"rule": 1, "max_steps": 1, "aggregator": "mean"}
+    (whole / "funprm.json").write_text(json.dumps(settings))
+    assert solve([RIGHT, WRONG], *FUNCTION, "--prm", whole, "--json") == 0
+    out, err = capsys.readouterr()
+    assert [name for name, _ in json.loads(out)["candidates"][0]["functions"]] == ["f+double"]
+    assert "cut into at most 1 steps" in err
+    assert "rollout.max_steps = 12 is not used" in err
+    arguments = ["--prm", whole, "--set", "rollout.max_steps=1"]
+    assert solve([RIGHT, WRONG], *FUNCTION, *arguments) == 0
+    assert "max_steps" not in capsys.readouterr().err
+    assert solve([RIGHT, WRONG], *FUNCTION, "--prm", prm) == 0
+    assert "rollout.max_steps = 12 is used" in capsys.readouterr().err
+
+
 def test_without_tests_nothing_runs(
     solve: Solve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,6 +181,38 @@ def test_standard_input_and_the_tiny_model(
         arguments += ["--example", f"[{case.input}]", str(case.output)]
     assert main(["solve", "-", *arguments]) == 0
     assert capsys.readouterr().out.startswith("def solve(")
+
+
+def recorded(path: Path, **changes: object) -> Path:
+    """Generations of two programs: one hides 990 tokens of reasoning, and is less likely."""
+    rows = [
+        {"code": WRONG, "logprob": -5.0, "completion_tokens": 1000, "logprob_tokens": 10},
+        {"code": RIGHT, "logprob": -1.0, "completion_tokens": 10, "logprob_tokens": 10},
+    ]
+    lines = [
+        {"key": f"{i}", "problem_id": "problem", "index": i, **row, **changes}
+        for i, row in enumerate(rows)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_hidden_reasoning_makes_no_answer_likelier(
+    solve: Solve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recorded(tmp_path / "generations.jsonl")
+    assert solve([WRONG, RIGHT], "--set", f"policy.path={path}") == 0
+    out, err = capsys.readouterr()
+    assert out == RIGHT
+    assert "chosen by likelihood" in err
+
+
+def test_older_records_of_servers_have_no_mean(
+    solve: Solve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recorded(tmp_path / "generations.jsonl", logprob_tokens=0)
+    assert solve([WRONG, RIGHT], "--set", f"policy.path={path}") == 0
+    assert "chosen at random" in capsys.readouterr().err
 
 
 def test_answers_survive_an_interruption(

@@ -98,7 +98,7 @@ def test_greedy_equals_the_library(folder: Path) -> None:
         )[0, ids.shape[1] :]
         sample = found[wanted.key]
         assert sample.code == tokenizer.decode(out, skip_special_tokens=True)
-        assert sample.completion_tokens == len(out)
+        assert sample.completion_tokens == sample.logprob_tokens == len(out)
         assert sample.prompt_tokens == ids.shape[1] == len(wanted.problem.statement) + 2
 
 
@@ -113,7 +113,7 @@ def test_answers_do_not_depend_on_the_batch(folder: Path) -> None:
         whole = expected[wanted.key]
         assert alone.code == whole.code
         assert alone.logprob == pytest.approx(whole.logprob, abs=1e-3)
-        assert alone.self_certainty == pytest.approx(whole.self_certainty, abs=1e-4)
+        assert alone.self_certainty == pytest.approx(whole.self_certainty, abs=1e-3)
 
 
 def test_seeds(folder: Path) -> None:

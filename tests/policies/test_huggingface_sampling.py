@@ -172,9 +172,9 @@ def test_logprob_and_self_certainty_are_the_models(qwen: PreTrainedModel) -> Non
         with torch.no_grad():
             logprobs = qwen(input_ids=ids).logits[0, len(row.prompt) - 1 : -1].log_softmax(-1)
         chosen = logprobs.gather(1, torch.tensor(drawn.tokens)[:, None])
-        assert drawn.logprob == pytest.approx(float(chosen.sum()), abs=1e-4)
+        assert drawn.logprob == pytest.approx(float(chosen.sum()), abs=1e-3)
         certainty = -math.log(VOCABULARY) - logprobs.mean()
-        assert drawn.self_certainty == pytest.approx(float(certainty), abs=1e-4)
+        assert drawn.self_certainty == pytest.approx(float(certainty), abs=1e-3)
 
 
 def test_rows_may_be_asked_whether_they_are_complete(qwen: PreTrainedModel) -> None:

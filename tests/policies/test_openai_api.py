@@ -1,4 +1,5 @@
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -51,8 +52,14 @@ def test_raw_completions() -> None:
 
 
 def test_concurrency_is_bounded_and_used() -> None:
-    with serve(Script(seconds=0.05)) as server:
-        list(policy(server.url, concurrency=4).sample(requests(16)))
+    four = threading.Barrier(4, timeout=30)
+
+    def answer(body: Any, index: int) -> str:
+        four.wait()
+        return "print(1)"
+
+    with serve(Script(answer=answer)) as server:
+        list(policy(server.url, concurrency=4, timeout=60.0).sample(requests(16)))
     assert server.most_at_once == 4
 
 

@@ -1,3 +1,6 @@
+import threading
+from typing import Any
+
 import pytest
 
 from funprm.errors import PolicyError
@@ -46,8 +49,18 @@ def test_the_budget_holds_over_calls_of_sample() -> None:
 
 
 def test_a_wide_budget_lets_calls_run_together() -> None:
-    with serve(Script(seconds=0.1)) as server:
-        tested = policy(server.url, budget_tokens=1_000_000, concurrency=8)
+    eight = threading.Event()
+
+    def answer(body: Any, index: int) -> str:
+        """The first call is alone; others wait until eight are there."""
+        if server.most_at_once == 8:
+            eight.set()
+        if len(server.bodies) > 1:
+            eight.wait(30)
+        return "print(1)"
+
+    with serve(Script(answer=answer)) as server:
+        tested = policy(server.url, budget_tokens=1_000_000, concurrency=8, timeout=60.0)
         assert len(list(tested.sample(requests(32)))) == 32
     assert server.most_at_once == 8
 

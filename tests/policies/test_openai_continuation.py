@@ -189,6 +189,12 @@ def test_splice(code: str, kept: bool) -> None:
         compile(whole.replace("\r\n", "\n"), "whole", "exec")
 
 
+def test_only_line_ends_of_python_end_a_line_of_a_prefix() -> None:
+    prefix = 'MARK = "a \u2028b"\n'
+    assert splice(prefix, prefix.replace("a ", "a") + REST) == "", "another text in the string"
+    assert splice(prefix, "\r\n" + prefix + REST) == prefix + REST
+
+
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.text("ab \n\t\r"), st.text("ab \n\t\r"))
 def test_splice_begins_with_the_prefix_or_is_empty(prefix: str, code: str) -> None:

@@ -40,8 +40,10 @@ def test_two_thousand_requests_with_one_fault_in_twenty() -> None:
 
 @pytest.mark.parametrize("fault", [*FAULTS, "429 bare"])
 def test_each_fault_is_survived(fault: Fault) -> None:
+    # Only what never answers needs a short limit; a busy machine must not make others late.
+    limit = 2.0 if fault in ("hang", "drip") else 60.0
     with serve(Script(fault=first(fault, 2))) as server:
-        tested = policy(server.url, timeout=0.3)
+        tested = policy(server.url, timeout=limit)
         samples = list(tested.sample(requests(3)))
     assert len(samples) == 3
     assert set(server.delivered.values()) == {1}
@@ -118,10 +120,10 @@ def test_closing_early_cancels_calls_and_ends_threads() -> None:
     with serve(Script(seconds=0.0)) as server:
         stream = policy(server.url, concurrency=4).sample(requests(40))
         next(stream)
-        server.script.seconds = 4.0
+        server.script.seconds = 60.0
         started = time.monotonic()
         stream.close()  # type: ignore[attr-defined]
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 30, "no answer is waited for"
         assert not any(thread.name == "funprm-api" for thread in threading.enumerate())
     assert threading.active_count() <= before + 8  # the server's own may take a moment
 
@@ -132,7 +134,7 @@ def test_what_arrived_before_closing_is_not_asked_again() -> None:
         tested = policy(server.url, concurrency=4)
         stream = tested.sample(wanted)
         got: list[Sample] = [next(stream)]
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while server.delivered.total() < 4 and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(0.2)

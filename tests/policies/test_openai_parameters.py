@@ -61,24 +61,26 @@ def test_what_determines_the_answers_is_not_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "logprobs", "total"),
+    ("endpoint", "logprobs", "total", "count"),
     [
         (
             "chat",
             {"content": [{"token": "x", "logprob": -0.5}, {"token": "y", "logprob": -1}]},
             -1.5,
+            2,
         ),
-        ("completions", {"token_logprobs": [None, -0.5, -2.0]}, -2.5),
-        ("chat", None, None),
-        ("chat", {"content": None}, None),
+        ("completions", {"token_logprobs": [None, -0.5, -2.0]}, -2.5, 2),
+        ("chat", None, None, 0),
+        ("chat", {"content": None}, None, 0),
     ],
 )
-def test_logprobs(endpoint: str, logprobs: Any, total: float | None) -> None:
+def test_logprobs(endpoint: str, logprobs: Any, total: float | None, count: int) -> None:
     choice = {"message": {"content": "x"}, "text": "x", "logprobs": logprobs}
     with serve(Script(answer=lambda body, index: choice)) as server:
         tested = policy(server.url, endpoint=endpoint, logprobs=True)
         (sample,) = tested.sample(requests(1))
     assert sample.logprob == (None if total is None else pytest.approx(total))
+    assert sample.logprob_tokens == count
     assert sample.self_certainty is None
 
 

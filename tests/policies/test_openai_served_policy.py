@@ -36,6 +36,7 @@ class Dice:
                 prompt_tokens=10 + len(request.prefix),
                 completion_tokens=7 * len(lines),
                 logprob=-dice.random(),
+                logprob_tokens=1,  # the server gives one for the whole answer
             )
 
 

@@ -13,9 +13,13 @@ from funprm.errors import ModelError
 from funprm.prm.frozen import HEAD, LIKELIHOODS, Bank
 from funprm.prm.scorer import PrmScorer
 from funprm.prm.train import train
+from tests.prm.precision import double_precision
 from tests.prm.world import rows_of, small_data
 
 DATA = small_data()
+
+ROUNDING = 1e-4
+"""Of features in single precision: other batches, other orders of the same sums."""
 
 
 @pytest.fixture
@@ -42,9 +46,8 @@ def test_features_are_the_language_models_own(base: Path) -> None:
     network = AutoModelForCausalLM.from_pretrained(base)
     with torch.inference_mode():
         out = network(torch.tensor([encoded.tokens]), output_hidden_states=True)
-    torch.testing.assert_close(
-        rows[:, :-LIKELIHOODS], out.hidden_states[-1][0, list(encoded.markers)]
-    )
+    hidden = out.hidden_states[-1][0, list(encoded.markers)]
+    torch.testing.assert_close(rows[:, :-LIKELIHOODS], hidden, rtol=ROUNDING, atol=ROUNDING)
     log_probs = out.logits[0].log_softmax(-1)
     start = encoded.start
     total = 0.0
@@ -52,7 +55,7 @@ def test_features_are_the_language_models_own(base: Path) -> None:
         own = [float(log_probs[t - 1, encoded.tokens[t]]) for t in range(start, marker)]
         total += sum(own)
         expected = [np.mean(own), min(own), sum(own)]
-        assert row[-LIKELIHOODS:-2].tolist() == pytest.approx(expected, abs=1e-4)
+        assert row[-LIKELIHOODS:-2].tolist() == pytest.approx(expected, abs=1e-3)
         assert row[-1].item() == pytest.approx(total, abs=1e-3)
         start = marker + 1
 
@@ -66,7 +69,10 @@ def test_features_do_not_depend_on_the_company(base: Path) -> None:
     assert one is not None
     steps = len(one.markers)
     torch.testing.assert_close(
-        together.matrix[where.tokens[0] :][:steps], alone.matrix[:steps], rtol=1e-4, atol=1e-5
+        together.matrix[where.tokens[0] :][:steps],
+        alone.matrix[:steps],
+        rtol=ROUNDING,
+        atol=ROUNDING,
     )
 
 
@@ -104,9 +110,10 @@ def test_hypergradients_agree_on_features(
     found = {}
     for method in ("exact", "fd"):
         settings = config(mode="table", hypergradient=method, optimizer="sgd", lr=0.05)
-        train(settings, DATA, tmp_path / method)
+        with double_precision():
+            train(settings, DATA, tmp_path / method)
         found[method] = [r["reward"] for r in rows_of(tmp_path / method / "corrected.jsonl")]
-    assert found["fd"] == pytest.approx(found["exact"], abs=1e-2)
+    assert found["fd"] == pytest.approx(found["exact"], abs=1e-4)
 
 
 def test_a_model_without_its_head_or_trunk_is_refused(

@@ -16,6 +16,7 @@ from funprm.prm import meta
 from funprm.prm.batches import Batch, collate, examples_of
 from funprm.prm.model import RewardModel, differentiable_attention, open_base
 from funprm.records import LabelledProgram
+from tests.prm.precision import double_norm
 from tests.prm.world import program
 
 LR = 0.05
@@ -58,12 +59,6 @@ class Setting:
     def logits(self, batch: Batch) -> Tensor:
         with torch.no_grad():
             return meta.logits_at(self.model, self.theta, batch)
-
-
-def double_norm(self: Qwen2RMSNorm, hidden: Tensor) -> Tensor:
-    """The library's norm, without its detour through float32."""
-    scale = torch.rsqrt(hidden.square().mean(-1, keepdim=True) + self.variance_epsilon)
-    return self.weight * hidden * scale
 
 
 @pytest.fixture(params=[("tiny", "bce"), ("random", "bce"), ("random", "mse")], ids="-".join)
@@ -229,21 +224,21 @@ def adam_step(
 
 
 def test_unseen_tokens_do_not_drown_the_adam_response() -> None:
-    parameter = torch.nn.Parameter(torch.zeros(2))
+    parameter = torch.nn.Parameter(torch.zeros(2).double())
     optimizer = torch.optim.AdamW([parameter], lr=0.1)
-    parameter.grad = torch.tensor([1.0, 0.0])
+    parameter.grad = torch.tensor([1.0, 0.0]).double()
     optimizer.step()
-    w = meta.response({"p": torch.ones(2)}, optimizer, {id(parameter): "p"})
+    w = meta.response({"p": torch.ones(2).double()}, optimizer, {id(parameter): "p"})
     assert w["p"].tolist() == pytest.approx([0.1, 0.0])
 
 
 def test_clipping_leaves_small_gradients_alone_and_projects_large_ones() -> None:
-    w = {"a": torch.tensor([1.0, 2.0])}
-    g = {"a": torch.tensor([3.0, 0.0])}
+    w = {"a": torch.tensor([1.0, 2.0]).double()}
+    g = {"a": torch.tensor([3.0, 0.0]).double()}
     assert meta.through_clipping(w, g, 3.0, 0.0)["a"].tolist() == [1.0, 2.0]
     assert meta.through_clipping(w, g, 3.0, 4.0)["a"].tolist() == [1.0, 2.0]
     clipped = meta.through_clipping(w, g, 3.0, 1.5)["a"]
-    assert clipped.tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
+    assert clipped.tolist() == pytest.approx([0.0, 1.0], abs=meta.CLIP_EPSILON)
 
 
 def test_binomial_likelihood_is_n_times_the_cross_entropy() -> None:

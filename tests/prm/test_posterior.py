@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from funprm.errors import TrainingError
 from funprm.prm.posterior import Channel, Evidence, corrected_programs, posterior_rewards
 from tests.prm.world import program
 
@@ -82,6 +83,14 @@ def test_programs_get_their_rewards_and_keep_their_verdicts(tmp_path: Path) -> N
     assert shares == pytest.approx([row["reward"]] * 2, abs=1e-6)
     assert corrected[2] == programs[2]
     assert set(json.loads((tmp_path / "channel.json").read_text())) == set(Channel.__slots__)
+
+
+def test_without_verdicts_of_their_own_programs_are_refused() -> None:
+    programs = [program("p", "ab", [3, 0], [4, 0]), program("p", "ac", [1, 0], [4, 0])]
+    with pytest.raises(TrainingError, match="none of 2 has one; .*: judge these programs"):
+        corrected_programs(programs, None)
+    corrected = corrected_programs([*programs, program("p", "ad", [2, 1], [4, 1])], None)
+    assert all(p.n[0] for p in corrected)
 
 
 def test_without_completions_nothing_changes(tmp_path: Path) -> None:

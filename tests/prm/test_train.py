@@ -16,6 +16,7 @@ from funprm.prm.phases import CORRECTING
 from funprm.prm.scorer import PrmScorer
 from funprm.prm.train import train
 from funprm.records import Json
+from tests.prm.precision import double_precision
 from tests.prm.world import rows_of, small_data
 
 DATA = small_data()
@@ -154,12 +155,13 @@ def test_micro_batches_add_up_to_one_batch(
 ) -> None:
     for name, size, parts in (("one", 8, 1), ("four", 2, 4)):
         settings = config(mode="table", batch=size, accumulate=parts, epochs=1.0, warmup_epochs=0.5)
-        train(settings, DATA, tmp_path / name)
+        with double_precision():
+            train(settings, DATA, tmp_path / name)
     one, four = (
         [row["reward"] for row in rows_of(tmp_path / name / "corrected.jsonl")]
         for name in ("one", "four")
     )
-    assert four == pytest.approx(one, abs=1e-3)
+    assert four == pytest.approx(one, abs=1e-8)
 
 
 def test_hypergradients_agree_in_training(
@@ -168,10 +170,11 @@ def test_hypergradients_agree_in_training(
     found = {}
     for method in ("exact", "jvp", "fd"):
         settings = config(mode="table", hypergradient=method, optimizer="sgd", lr=0.05)
-        train(settings, DATA, tmp_path / method)
+        with double_precision():
+            train(settings, DATA, tmp_path / method)
         found[method] = [r["reward"] for r in rows_of(tmp_path / method / "corrected.jsonl")]
-    assert found["jvp"] == pytest.approx(found["exact"], abs=1e-3)
-    assert found["fd"] == pytest.approx(found["exact"], abs=1e-2)
+    assert found["jvp"] == pytest.approx(found["exact"], abs=1e-6)
+    assert found["fd"] == pytest.approx(found["exact"], abs=1e-4)
 
 
 def test_lora_and_squared_error_and_bf16(

@@ -28,6 +28,13 @@ def test_selectors_have_names_for_people(selector: str, label: str) -> None:
     assert wording.selector_label(selector) == label
 
 
+def test_the_columns_say_which_intervals_they_hold() -> None:
+    assert "BCa bootstrap" in wording.columns(10)["Accuracy"]
+    few = wording.columns(9)
+    assert "exact binomial: fewer than 10 problems" in few["Accuracy"]
+    assert list(few) == list(wording.COLUMNS)
+
+
 def test_the_headline_admits_what_is_not_shown(data: ReportData) -> None:
     text = wording.headline(data)
     assert text.startswith("FunPRM solves 81.0 % of 131 problems (95 % interval 73.0–89.0)")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from funprm.datasets.differential import check_against_reference
-from funprm.datasets.examples import call_arguments, example_inputs, examples
+from funprm.datasets.examples import example_inputs, examples, tested_inputs
 from funprm.datasets.files import Content, Facts, FileDataset
 from funprm.datasets.hub import Source
 from funprm.datasets.probes import PROBE_SECONDS, probe_cases
@@ -87,7 +87,8 @@ class HumanEvalDataset(FileDataset[_HumanEvalRow]):
             kind="functional", entry_point=row.entry_point, prelude=prelude, seconds=self.seconds
         )
         public, inputs = _docstring_cases(row)
-        probes = probe_cases(inputs, self.probes, f"{self.seed} {row.task_id}")
+        tested = [*row.base_input, *(row.plus_input or []), *tested_inputs(row.test, "candidate")]
+        probes = probe_cases(inputs, self.probes, f"{self.seed} {row.task_id}", hidden=tested)
         return Content(
             statement=f"Complete the function `{row.entry_point}` as its docstring says.",
             starter_code=row.prompt.strip("\n") + "\n",
@@ -147,7 +148,8 @@ class MbppDataset(FileDataset[_MbppRow]):
     """MBPP, its sanitized form, or MBPP+ from the hub or a file (JSON lines, or one JSON list).
 
     Hidden tests are all assertions (`test` of MBPP+ where it is given). The statement shows the
-    first assertions, which name the function; they are the public tests.
+    first assertions, which name the function; they are the public tests, and probes are their
+    inputs and mutations of them.
     """
 
     row: ClassVar[type] = _MbppRow
@@ -204,7 +206,7 @@ class MbppDataset(FileDataset[_MbppRow]):
         return "validation" if 510 < int(number) <= 600 else "train"
 
     def _content(self, row: _MbppRow, where: str) -> Content:
-        name, inputs = _asserted(row)
+        name = _asserted(row)
         if not name:
             raise DataError(
                 f"{where} has no tests: expected in `test_list` an assertion that calls a "
@@ -213,7 +215,11 @@ class MbppDataset(FileDataset[_MbppRow]):
         shown = row.test_list[: self.shown]
         suite = Suite(kind="check", entry_point=name, seconds=self.seconds)
         number = str(row.task_id).rpartition("/")[2]
-        probes = probe_cases(inputs, self.probes, f"{self.seed} {number}")
+        public, hidden = (
+            [inputs for test in tests for inputs in tested_inputs(test, name)]
+            for tests in (shown, [*row.test_list, *row.challenge_test_list, row.test])
+        )
+        probes = probe_cases(public, self.probes, f"{self.seed} {number}", hidden=hidden)
         return Content(
             statement=_mbpp_statement(row.prompt or row.text, shown),
             hidden=replace(suite, code=_mbpp_check(row, name)),
@@ -230,21 +236,16 @@ def _mbpp_statement(text: str, shown: list[str]) -> str:
     return f"{text.strip()}\n\nThe program must pass:\n\n```python\n{tests}\n```"
 
 
-def _asserted(row: _MbppRow) -> tuple[str, list[list[Any]]]:
-    """Name of the function of the reference that the assertions call, and literal arguments."""
+def _asserted(row: _MbppRow) -> str:
+    """Name of the function of the reference that the assertions call; empty: they call none."""
     defined = {function.name for function in functions(row.code)}
-    calls = [
-        node
+    calls = (
+        node.func.id
         for line in [*row.test_list, row.test]
         for node in ast.walk(parsed(line))
-        if isinstance(node, ast.Call)
-    ]
-    called = [c for c in calls if isinstance(c.func, ast.Name) and c.func.id in defined]
-    if not called:
-        return "", []
-    name = ast.unparse(called[0].func)
-    arguments = [call_arguments(ast.unparse(c)) for c in called if ast.unparse(c.func) == name]
-    return name, [a for a in arguments if isinstance(a, list)]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    )
+    return next((name for name in calls if name in defined), "")
 
 
 def _mbpp_check(row: _MbppRow, name: str) -> str:

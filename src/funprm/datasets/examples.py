@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from funprm.datasets.source import expression
+from funprm.datasets.source import expression, parsed
 from funprm.records import Case
 
 _ARROW = re.compile(
@@ -75,6 +75,20 @@ def encode_arguments(
     return None if None in lines or not lines else "\n".join(line for line in lines if line)
 
 
+def decode_arguments(text: str) -> list[Any]:
+    r"""The arguments in the input of a `functional` case: one JSON value per line.
+
+    Only a line feed ends a line: a JSON string may hold what `str.splitlines` also breaks at.
+
+    >>> decode_arguments('[1]\n"a\u2028b"\n')
+    [[1], 'a\u2028b']
+
+    Raises:
+        ValueError: a line is no JSON.
+    """
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
+
+
 def to_json(value: Any, *, strict: bool = True) -> str | None:  # noqa: ANN401  (any literal)
     """A Python literal as JSON, or None where it would not come back as it is.
 
@@ -123,6 +137,34 @@ def call_arguments(source: str) -> list[Any] | dict[str, Any] | None:
         return [ast.literal_eval(argument) for argument in call.args]
     except _NO_LITERAL:
         return None
+
+
+def tested_inputs(source: str, function: str) -> list[list[Any]]:
+    r"""The literal arguments with which the code of tests calls a function.
+
+    >>> tested_inputs("assert f(1, (2,)) == 3\ninputs = [[4, 5]]", "f")
+    [[1, (2,)], [4, 5]]
+
+    Args:
+        source: assertions, or a script of EvalPlus, which lists arguments under `inputs`.
+        function: its name.
+    """
+    found = []
+    for node in ast.walk(parsed(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == function:
+            arguments = call_arguments(ast.unparse(node))
+            found += [arguments] if isinstance(arguments, list) else []
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "inputs":
+            found += _literal_lists(node.value)
+    return found
+
+
+def _literal_lists(node: ast.expr) -> list[list[Any]]:
+    try:
+        value = ast.literal_eval(node)
+    except _NO_LITERAL:
+        return []
+    return [item for item in value if isinstance(item, list)] if isinstance(value, list) else []
 
 
 def _sentences(text: str) -> Iterator[tuple[list[Any] | dict[str, Any], str]]:

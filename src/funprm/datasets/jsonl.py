@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
+from funprm.datasets.examples import decode_arguments
 from funprm.datasets.files import Content, DatedDataset, Facts, problem_of
 from funprm.datasets.hub import Source
 from funprm.errors import ConfigError, DataError, RecordError, nearest
@@ -110,6 +111,7 @@ def _content(row: _Row, where: str) -> Content:
     cases = [_case(row, test, where) for test in row.tests]
     public = [c for c, t in zip(cases, row.tests, strict=True) if t.public or has_code]
     probes = [Case(input=_input(row, value, where)) for value in row.probes]
+    _refuse_hidden(row, [] if has_code else cases, probes, where)
     hidden = _suite(row, kind, [] if has_code else cases)
     asked: SuiteKind = "functional" if row.entry_point else "stdin"
     return Content(
@@ -120,6 +122,23 @@ def _content(row: _Row, where: str) -> Content:
         probe=_suite(row, asked, probes) if probes else None,
         reference=row.reference,
     )
+
+
+def _refuse_hidden(row: _Row, cases: list[Case], probes: list[Case], where: str) -> None:
+    """Refuses probes that only hidden tests hold: selectors see what programs answer to them."""
+
+    def same(case: Case) -> str:
+        return repr(decode_arguments(case.input)) if row.entry_point else case.input.strip()
+
+    if not probes:
+        return
+    public = {same(c) for c, t in zip(cases, row.tests, strict=False) if t.public}
+    hidden = {same(case) for case in cases} - public
+    if found := [probe for probe in probes if same(probe) in hidden]:
+        raise DataError(
+            f"{where}: the probe {found[0].input!r} is the input of a hidden test, which selectors "
+            "must not see: give another input, or make the test public"
+        )
 
 
 def _row(raw: msgspec.Raw, where: str) -> _Row:

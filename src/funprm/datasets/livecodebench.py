@@ -10,17 +10,21 @@ from typing import ClassVar
 
 import msgspec
 
+from funprm.datasets.examples import decode_arguments
 from funprm.datasets.files import Content, DatedDataset, Facts, check_values
 from funprm.datasets.hub import Source
 from funprm.datasets.packed import unpack_text
-from funprm.datasets.probes import PROBE_SECONDS, probe_cases
+from funprm.datasets.probes import MAX_CHARACTERS, PROBE_SECONDS, probe_cases
 from funprm.errors import ConfigError, DataError
-from funprm.records import Case, Difficulty, Split, Suite
+from funprm.records import Case, Difficulty, Json, Split, Suite
 
 _REPOSITORY = "livecodebench/code_generation_lite"
 _PLATFORMS = ("leetcode", "atcoder", "codeforces")
 _FILES = 6
 """Of the benchmark: `test.jsonl`, `test2.jsonl`, ... `test6.jsonl`."""
+
+_LONGEST = 6 * MAX_CHARACTERS
+"""Characters from which on the input of a test, however it is escaped, is no probe's."""
 
 _MODULES = """string re datetime collections heapq bisect copy math random statistics itertools
 functools operator io sys json builtins typing""".split()
@@ -125,7 +129,7 @@ class LiveCodeBenchDataset(DatedDataset[_Row]):
             starter_code=row.starter_code,
             hidden=self._suite(name, [Case(input=t.input, output=t.output) for t in tests]),
             public=self._suite(name, public) if public else None,
-            probe=self._probe(row, name, public) if public and self.probes else None,
+            probe=self._probe(row, name, tests, where) if public and self.probes else None,
         )
 
     def _suite(self, name: str, cases: list[Case]) -> Suite:
@@ -138,13 +142,26 @@ class LiveCodeBenchDataset(DatedDataset[_Row]):
             memory_mb=self.memory_mb,
         )
 
-    def _probe(self, row: _Row, name: str, public: list[Case]) -> Suite:
+    def _probe(self, row: _Row, name: str, tests: list[_Test], where: str) -> Suite:
         """Inputs of public tests; for functions mutations of them, too (text has a grammar)."""
+        public = [test.input for test in tests if test.public]
         if not name:
-            return self._suite(name, [Case(input=case.input) for case in public[: self.probes]])
-        inputs = [[msgspec.json.decode(a) for a in case.input.splitlines()] for case in public]
-        suite = self._suite(name, list(probe_cases(inputs, self.probes, row.question_id)))
+            return self._suite(name, [Case(input=text) for text in public[: self.probes]])
+        known = [_arguments(text, where) for text in public]
+        hidden = [_arguments(t.input, where) for t in tests if len(t.input) <= _LONGEST]
+        cases = probe_cases(known, self.probes, row.question_id, hidden=hidden)
+        suite = self._suite(name, list(cases))
         return replace(suite, seconds=min(self.seconds, PROBE_SECONDS))
+
+
+def _arguments(text: str, where: str) -> list[Json]:
+    try:
+        return decode_arguments(text)
+    except ValueError as error:
+        raise DataError(
+            f"{where}: the input {text[:60]!r} of a test is not one JSON value per line ({error}); "
+            "exclude it"
+        ) from error
 
 
 def _file_numbers(release: str) -> range:

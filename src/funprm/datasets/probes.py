@@ -4,6 +4,9 @@ The mutations follow EvalPlus (arXiv 2305.01210, table 1), but stay near what is
 nothing says which inputs are allowed: numbers stay in the range that the known inputs span (one
 more upwards), texts are made of their own words or characters, nothing becomes empty. On such
 inputs candidates' answers are compared with one another (majority of outputs).
+
+Known inputs are public ones alone. Where a mutation happens to be the input of a hidden test, it
+is left out: no selector may look at what only hidden tests hold.
 """
 
 import math
@@ -17,7 +20,7 @@ from funprm.records import Case
 
 PROBE_SECONDS = 1.0
 """CPU limit of a probe: a mutation may be outside the problem's domain and run forever."""
-_MAX_CHARACTERS = 2_000
+MAX_CHARACTERS = 2_000
 """Of one input; longer mutations are left out."""
 _ATTEMPTS = 8
 """Mutations tried per wanted case; many repeat a known input."""
@@ -26,16 +29,23 @@ Item = TypeVar("Item")
 Range = tuple[float, float]
 
 
-def probe_cases(inputs: Sequence[Sequence[Any]], count: int, seed: str) -> tuple[Case, ...]:
+def probe_cases(
+    inputs: Sequence[Sequence[Any]],
+    count: int,
+    seed: str,
+    *,
+    hidden: Sequence[Sequence[Any]] = (),
+) -> tuple[Case, ...]:
     r"""At most `count` distinct cases without outputs: the inputs first, then mutations of them.
 
     >>> [case.input for case in probe_cases([[1, "ab"]], 3, "seed")][0]
     '1\n"ab"'
 
     Args:
-        inputs: lists of positional arguments.
+        inputs: lists of positional arguments that are public.
         count: how many cases are wanted; there may be fewer.
         seed: what the mutations depend on (besides the inputs).
+        hidden: arguments of hidden tests, which no mutation may equal.
     """
     # A string seeds the generator the same way on every platform and Python version.
     generator = random.Random(seed)
@@ -43,19 +53,34 @@ def probe_cases(inputs: Sequence[Sequence[Any]], count: int, seed: str) -> tuple
     for known in inputs[:count]:
         _add(found, list(known))
     ranges = _ranges(found.values())
+    refused = [plain(arguments) for arguments in hidden]
     for _ in range(_ATTEMPTS * count if found else 0):
         if len(found) >= count:
             break
         arguments = list(generator.choice(list(found.values())))
         place = generator.randrange(len(arguments))
         arguments[place] = _mutated(arguments[place], ranges.get(place, (0, 0)), generator)
-        _add(found, arguments)
+        if arguments not in refused:
+            _add(found, arguments)
     return tuple(Case(input=text) for text in islice(found, count))
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401  (any literal)
+    """A literal with lists for its tuples, as JSON would give it back.
+
+    >>> plain([(1, 2), {"a": (3,)}])
+    [[1, 2], {'a': [3]}]
+    """
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
 
 
 def _add(found: dict[str, list[Any]], arguments: list[Any]) -> None:
     text = encode_arguments(arguments, ())
-    if text is not None and len(text) <= _MAX_CHARACTERS:
+    if text is not None and len(text) <= MAX_CHARACTERS:
         found.setdefault(text, arguments)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import msgspec
 
+from funprm.datasets.examples import decode_arguments
 from funprm.datasets.files import with_key
 from funprm.datasets.jsonl import read_problem
 from funprm.datasets.probes import PROBE_SECONDS, probe_cases
@@ -104,7 +105,7 @@ def _probe(suite: Suite, where: str) -> Suite | None:
     if suite.kind != "functional":
         return None
     try:
-        inputs = [[json.loads(v) for v in case.input.splitlines()] for case in suite.cases]
+        inputs = [decode_arguments(case.input) for case in suite.cases]
     except ValueError as error:
         raise DataError(f"{where}: an input is not one JSON value per line ({error})") from error
     cases = probe_cases([arguments for arguments in inputs if arguments], PROBES, "solve")

@@ -30,8 +30,9 @@ from funprm.config import Mode, TrainConfig
 from funprm.errors import ConfigError, nearest
 from funprm.lab.corruptions import Corruption, relabelled
 from funprm.lab.peers import nait, scan
-from funprm.lab.world import World
+from funprm.lab.world import MAX_STEPS, World
 from funprm.prm.data import TrainingData
+from funprm.prm.reading import aggregator_of
 from funprm.prm.scorer import PrmScorer
 from funprm.prm.train import TrainResult, train
 from funprm.prm.validate import expected_choice, weighted_auc
@@ -90,6 +91,7 @@ class Trial:
             train=self.corruption.programs(self.world),
             meta=programs["meta"],
             validation=programs["validation"],
+            max_steps=MAX_STEPS,
         )
 
     def train(
@@ -269,7 +271,7 @@ def measure(trial: Trial, method: str) -> Cell:
     world, corruption = trial.world, trial.corruption.text
     test = world.programs["test"]
     scores = trial.scores(result, test)
-    used = "last" if method in ("orm", "orm+pairs") else "mean"
+    used = aggregator_of(method.removesuffix("+pairs"))
     totals = [AGGREGATORS[used](s) for s in scores]
     return Cell(
         key=cell_key(world.seed, corruption, method),

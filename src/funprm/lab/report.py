@@ -54,7 +54,7 @@ def render(results: Results) -> str:
         lines += [measure.title, *_aligned(list(_table(results, name, measure))), ""]
     lines += [
         "+ better, - worse than `none` by more than the 95 % interval of the paired difference",
-        "(bootstrap over seeds, and problems within them; step AUC: over seeds alone).",
+        "(Student's t over seeds, never less than the chance of problems within them).",
     ]
     for name, measure in measures(results).items():
         lines += ["", f"difference to `none`: {measure.title}"]

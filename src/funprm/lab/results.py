@@ -1,12 +1,13 @@
 """What the cells of a laboratory say together: means, and paired differences with intervals.
 
 The two units of chance are the seed (problems, sampling, training) and the problem within it.
-Intervals come from a bootstrap that draws seeds, and within each drawn seed problems; methods
-share every draw, so differences are paired.
+Methods share both, so differences are paired; their intervals are Student's over seeds.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,10 @@ from numpy.typing import NDArray
 from funprm.errors import DataError
 from funprm.lab.config import LabConfig
 from funprm.lab.methods import Cell, corruption_of
-from funprm.statistics import Interval, resampled_means
+from funprm.statistics import Interval, student_quantile
 
 Floats = NDArray[np.float64]
 
-RESAMPLES = 2_000
 LEVEL = 0.95
 CHOSEN = "chosen"
 """Of `CANDIDATES` the one that validation prefers: what a user would deploy."""
@@ -161,33 +161,30 @@ def _differences(
     }
 
 
-def two_level(groups: Sequence[Floats], *, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
-    """Mean over seeds of means over problems, with its percentile interval.
+def two_level(groups: Sequence[Floats]) -> Interval:
+    """Mean over seeds of means over problems, with its 95 % interval.
+
+    Half its width is Student's t times the standard error over seeds (which holds the chance of
+    problems, too), and never less than 1.96 times the standard error over problems alone. A
+    bootstrap of few seeds is too narrow: of three that differ it covers .87 in place of .95.
 
     Args:
-        groups: one array of terms per seed.
-        resamples: of seeds, and of problems within each.
-        seed: of the resampling.
+        groups: one array of terms per seed. Of a single seed, only the chance of problems is seen.
 
     Raises:
         DataError: no seeds, or a seed without terms.
     """
-    if not groups:
-        raise DataError("no seeds to average over: expected at least one")
-    inner = np.stack(
-        [
-            resampled_means(terms, resamples=resamples, seed=seed + i)[:, 0]
-            for i, terms in enumerate(groups)
-        ]
-    )
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, len(groups), size=(resamples, len(groups)))
-    # The same seed drawn twice draws its problems anew: another column of `inner`.
-    columns = rng.integers(0, resamples, size=drawn.shape)
-    means = inner[drawn, columns].mean(1)
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(np.mean([g.mean() for g in groups])), float(low), float(high))
+    if not groups or not all(len(terms) for terms in groups):
+        raise DataError("no seeds to average over, or one without terms: expected some of both")
+    seeds = len(groups)
+    means = np.array([terms.mean() for terms in groups])
+    within = [terms.var(ddof=1) / len(terms) if len(terms) > 1 else 0.0 for terms in groups]
+    half = NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt(np.mean(within) / seeds)
+    if seeds > 1:
+        error = float(means.std(ddof=1)) / math.sqrt(seeds)
+        half = max(half, student_quantile(LEVEL, seeds - 1) * error)
+    middle = float(means.mean())
+    return Interval(middle, middle - half, middle + half)
 
 
 def _settings(config: LabConfig) -> dict[str, str]:

@@ -20,7 +20,7 @@ from funprm.records import (
     seed_of,
     shared_fields,
 )
-from funprm.steps import find_steps
+from funprm.steps import STEP_RULE, find_steps
 from funprm.store import RecordFile, encode_line
 
 R = TypeVar("R", Generation, Rollout)
@@ -210,7 +210,7 @@ segment = Stage(
     work=_segment,
     take=derived_records("steps", Steps, _hand_steps),
     tell=_segmented,
-    settings=lambda run: run.config.rollout.max_steps,
+    settings=lambda run: [STEP_RULE, run.config.rollout.max_steps],
 )
 """Stores where the functions of every program end in `steps.jsonl`."""
 
@@ -318,7 +318,11 @@ def question_key(problem: Problem) -> str:
     So programs stay when hidden tests are mended: they are judged again, and not paid again.
     """
     shown = [problem.problem_id, problem.statement, problem.starter_code, problem.hidden.kind]
-    public = None if problem.public is None else asdict(problem.public.unpacked())
+    public: Json = None
+    if problem.public is not None:  # less its limits
+        suite = problem.public.unpacked()
+        public = [suite.kind, suite.entry_point, suite.code, suite.prelude]
+        public += [[case.input, case.output] for case in suite.cases]
     return key_of("question", *shown, problem.hidden.entry_point, public)
 
 

@@ -12,6 +12,7 @@ from funprm.pipeline.judging import Docket
 from funprm.pipeline.run import Run
 from funprm.pipeline.stage import Outcome, Stage, derived_records, listed
 from funprm.pipeline.training import score
+from funprm.prm.reading import aggregator_of
 from funprm.records import Generation, Problem, Score, Selection, Status, Verdict, key_of
 from funprm.rewards import AGGREGATORS, aggregator
 from funprm.selection import PUBLIC, Candidate, Selector, parse_selector
@@ -67,6 +68,8 @@ select = Stage(
 def choice_key(run: Run, selector: str, candidates: Sequence[Candidate]) -> str:
     """The key of a selector's choice: the candidates, what is known of them, and the seed."""
     known = msgspec.to_builtins(candidates)  # `asdict`, without its copies
+    for row in known:  # by its older name: choices among ties stay as they are
+        row["completion_tokens"] = row.pop("logprob_tokens")
     return key_of("selection", 1, selector, known, run.config.select.aggregator, run.config.seed)
 
 
@@ -113,10 +116,21 @@ def _candidate(
         public_passed=_share(docket.verdict(problem, "public", generation.code)),
         outputs=None if probe is None else _outputs(probe),
         logprob=generation.logprob,
-        completion_tokens=generation.completion_tokens,
+        logprob_tokens=_logprob_tokens(generation),
         self_certainty=generation.self_certainty,
         scores={name: item.scores for name, item in scores.items()},
     )
+
+
+def _logprob_tokens(generation: Generation) -> int:
+    """How many tokens the log-probability sums over; 0: unknown.
+
+    Older records lack the count. In those of models in this process, told by their self-certainty,
+    every token has a log-probability; servers may have hidden some, so that no mean is known.
+    """
+    if generation.logprob_tokens or generation.self_certainty is None:
+        return generation.logprob_tokens
+    return generation.completion_tokens
 
 
 def _share(verdict: Verdict | None) -> float | None:
@@ -159,8 +173,8 @@ def _selector(config: RunConfig, name: str) -> Selector:
     if "score:" in name and model not in config.models:
         hint = nearest(model, config.models) if config.models else "there are no models"
         raise ConfigError(f"selector {name!r}: no model {model!r} in [models]; {hint}")
-    last = model in config.models and config.models[model].mode == "orm"
-    default = "last" if last else config.select.aggregator
+    mode = config.models[model].mode if model in config.models else ""
+    default = aggregator_of(mode, config.select.aggregator)
     return parse_selector(name, AGGREGATORS, default=default)
 
 

@@ -5,7 +5,7 @@ are stored the moment they arrive and the same command goes on where one was int
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,8 +98,8 @@ def solve_config(
 ) -> RunConfig:
     """The settings of a run that solves one problem.
 
-    Of the file count policy, executor, `generate`, `rollout.max_steps`, `select.aggregator` and
-    seed; without one the policy is the shipped tiny model.
+    Of the file count policy, executor, `generate`, `rollout.max_steps` (a reward model's own goes
+    before it), `select.aggregator` and seed; without one the policy is the shipped tiny model.
 
     Raises:
         InputError: the file is missing, or a setting is wrong (ConfigError).
@@ -131,6 +131,8 @@ def solve(config: RunConfig, problem: Problem, progress: Progress, prm: str = ""
         ExecutorError: the tests could not be run.
     """
     model = _Prm(prm) if prm else None
+    if model:
+        config = model.cut(config, progress)
     with Run(config, progress, _Given(problem)) as run:
         for stage in (load, generate, segment):
             stage(run)
@@ -146,13 +148,30 @@ class _Prm:
     """A reward model, opened before anything is paid for."""
 
     def __init__(self, folder: str) -> None:
-        from funprm.prm.model import read_settings
         from funprm.prm.scorer import PrmScorer
 
         self.scorer = PrmScorer(folder)
         self.name = f"prm-{key_of(dict(self.scorer.identity()))[:8]}"
         """Of its scores: an output folder may see several models."""
-        self.reads_last = read_settings(Path(folder)).get("mode") == "orm"
+        self.folder, self.reading = folder, self.scorer.reading
+
+    def cut(self, config: RunConfig, progress: Progress) -> RunConfig:
+        """The settings, with programs cut as the model was trained; says so where that differs."""
+        wanted, trained = config.rollout.max_steps, self.reading.max_steps
+        if trained == wanted:
+            return config
+        progress.start("prm", 0)
+        if trained is None:
+            progress.finish(
+                f"{self.folder} does not say into how many steps its programs were cut at most; "
+                f"rollout.max_steps = {wanted} is used"
+            )
+            return config
+        progress.finish(
+            f"programs are cut into at most {trained or 'any number of'} steps, as {self.folder} "
+            f"was trained; rollout.max_steps = {wanted} is not used"
+        )
+        return replace(config, rollout=replace(config.rollout, max_steps=trained))
 
 
 _execute = Stage(
@@ -222,7 +241,8 @@ def _require_verdicts(run: Run, problem: Problem, usable: Sequence[Candidate]) -
 
 
 def _aggregator(run: Run, model: _Prm | None) -> str:
-    return "last" if model and model.reads_last else run.config.select.aggregator
+    wanted = run.config.select.aggregator
+    return model.reading.aggregator_for(wanted) if model else wanted
 
 
 def _best_without_model(candidates: Sequence[Candidate]) -> str:
@@ -231,7 +251,7 @@ def _best_without_model(candidates: Sequence[Candidate]) -> str:
         return "majority"
     if any(c.self_certainty is not None for c in candidates):
         return "self_certainty"
-    return "likelihood" if any(c.logprob is not None for c in candidates) else "random"
+    return "likelihood" if any(c.logprob_tokens for c in candidates) else "random"
 
 
 def _found(chosen: Candidate, problem: Problem) -> Found:

@@ -47,6 +47,7 @@ def _training_data(run: Run) -> "TrainingData":
         train=labelled_programs(run, "train"),
         meta=labelled_programs(run, "meta"),
         validation=labelled_programs(run, "validation"),
+        max_steps=run.config.rollout.max_steps,
     )
 
 

@@ -178,6 +178,7 @@ class HuggingFacePolicy:
             prompt_tokens=len(question.row.prompt),
             completion_tokens=len(drawn.tokens) if drawn else 0,
             logprob=drawn.logprob if drawn else None,
+            logprob_tokens=len(drawn.tokens) if drawn else 0,
             self_certainty=drawn.self_certainty if drawn else None,
             seconds=seconds,
         )

@@ -20,8 +20,8 @@ class Reply:
     cut_off: bool = False
     """The length limit ended it."""
     refused: bool = False
-    logprob: float | None = None
-    """Sum of the log-probabilities of its tokens (natural log)."""
+    logprobs: tuple[float, ...] = ()
+    """Log-probabilities of its tokens (natural log), as far as the server gives them."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     """Hidden reasoning included."""
@@ -43,7 +43,7 @@ def read_replies(answer: Mapping[str, Json], wanted: int) -> list[Reply]:
             text=text,
             cut_off=choice.get("finish_reason") == "length",
             refused=_refused(choice),
-            logprob=_logprob(choice.get("logprobs")),
+            logprobs=_logprobs(choice.get("logprobs")),
             prompt_tokens=prompt_share,
             completion_tokens=completion_share,
         )
@@ -71,7 +71,8 @@ def read_sample(request: Request, reply: Reply, way: Way, seconds: float, prices
         kept=program.kept and not refused_rest,
         prompt_tokens=reply.prompt_tokens,
         completion_tokens=reply.completion_tokens,
-        logprob=reply.logprob,
+        logprob=sum(reply.logprobs) if reply.logprobs else None,
+        logprob_tokens=len(reply.logprobs),
         seconds=seconds,
         cost=prices.cost(reply.prompt_tokens, reply.completion_tokens),
     )
@@ -118,16 +119,15 @@ def _refused(choice: Mapping[str, Json]) -> bool:
     return bool(refusal) or choice.get("finish_reason") == "content_filter"
 
 
-def _logprob(logprobs: Json) -> float | None:
-    """The sum over tokens, from either API's form; None where it is not given."""
+def _logprobs(logprobs: Json) -> tuple[float, ...]:
+    """Of the tokens that have one, from either API's form; hidden reasoning never has."""
     if not isinstance(logprobs, dict):
-        return None
+        return ()
     if isinstance(tokens := logprobs.get("content"), list):  # chat
         values = [token.get("logprob") for token in tokens if isinstance(token, dict)]
     else:  # raw completions
         values = logprobs.get("token_logprobs") or []
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
-    return sum(numbers) if numbers else None
+    return tuple(float(value) for value in values if isinstance(value, int | float))
 
 
 def _divide(total: int, weights: Sequence[int]) -> Iterator[int]:

@@ -6,6 +6,7 @@ and beginning are one raw text. `instruction`: the prompt shows the prefix and a
 which is then checked.
 """
 
+import io
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -76,8 +77,8 @@ def splice(prefix: str, code: str) -> str:
     """
     if code.startswith(prefix):
         return code
-    wanted = [line.rstrip() for line in prefix.splitlines() if line.strip()]
-    lines = code.splitlines(keepends=True)
+    wanted = [line.rstrip() for line in _lines(prefix) if line.strip()]
+    lines = _lines(code)
     for position, line in enumerate(lines):
         if not wanted:
             return prefix + _line_end(prefix) + "".join(lines[position:])
@@ -95,6 +96,11 @@ def _joined(prefix: str, text: str) -> Program:
     if fence[1].strip() and not continuation.strip():  # a new block: it started again
         return Program(extract_code(text), kept=False)
     return Program(prefix + continuation)
+
+
+def _lines(code: str) -> list[str]:
+    """Lines with their ends, as Python reads a program: strings may hold U+2028 and the like."""
+    return list(io.StringIO(code, newline=""))
 
 
 def _line_end(prefix: str) -> str:

@@ -50,14 +50,15 @@ class Reweighter:
     def update(self, moment: "Moment") -> None:
         """One step of psi down the outer loss; keeps the weights that partial programs had."""
         omega = self._omega(moment.logits, moment.rewards)
-        self.value[moment.rows.cpu()] = omega.detach()
+        self.value[moment.rows.cpu()] = omega.detach().to(self.value)
         self._optimizer.zero_grad()
         torch.autograd.backward((moment.weight_gradient().cpu() * omega).sum())
         self._optimizer.step()
 
     def _omega(self, logits: Tensor, rewards: Tensor) -> Tensor:
         gap = (logits.sigmoid() - rewards).abs()
-        omega: Tensor = 2 * self._net(torch.stack([gap, rewards], 1).float().cpu()).sigmoid()
+        inputs = torch.stack([gap, rewards], 1).to(next(self._net.parameters()))
+        omega: Tensor = 2 * self._net(inputs).sigmoid()
         return omega.squeeze(1)
 
     def state(self) -> dict[str, Json]:
@@ -125,7 +126,7 @@ class Moment:
             return self
         columns = [getattr(self, name).double() for name in Moment.__slots__]
         rows, *others = ranks.gather(torch.stack(columns, 1)).unbind(1)
-        return Moment(rows.long(), *(column.float() for column in others))
+        return Moment(rows.long(), *others)
 
     def weight_gradient(self) -> Tensor:
         """dL_out/domega_i, centred twice over the rows.

@@ -195,6 +195,8 @@ class TrainingData:
     """Complete programs of other problems; only their outcome is used."""
     validation: Sequence[LabelledProgram] = ()
     """Programs, several per problem, on which the checkpoint is chosen."""
+    max_steps: int | None = None
+    """The cap that all programs were cut with (`steps.find_steps`), 0: none; None: unknown."""
 
     def check(self) -> None:
         """Refuses sets that share a problem.

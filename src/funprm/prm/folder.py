@@ -1,12 +1,15 @@
 """What a training run leaves in its folder."""
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from funprm.errors import StoreError
 from funprm.records import Json
 from funprm.store import atomic_file, write_atomically
 
@@ -27,7 +30,20 @@ def store(state: Mapping[str, Any], path: Path) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """What `store` wrote, on the CPU."""
+    """What `store` wrote, on the CPU.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as parts:  # torch itself does not compare checksums
+            damaged = parts.testzip()
+    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError):
+        damaged = path.name
+    if damaged:
+        raise StoreError(
+            f"{path} is not what training wrote: restore it, or delete it to do its work again"
+        )
     loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return loaded
 

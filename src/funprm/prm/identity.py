@@ -41,13 +41,14 @@ def shares_warmup(first: TrainConfig, second: TrainConfig) -> bool:
 def contents_of(data: TrainingData) -> str:
     """Digest of what determines a run of the labelled programs."""
     return key_of(
+        data.max_steps,
         *(
             [
                 [p.generation, p.problem_id, key_of(p.statement, p.steps), p.prefixes, p.k, p.n]
                 for p in programs
             ]
             for programs in (data.train, data.meta, data.validation)
-        )
+        ),
     )
 
 
@@ -80,19 +81,34 @@ def base_identity(base: str) -> Json:
     folder = Path(resolve_base(base)).expanduser()
     if folder.is_dir():
         return fingerprint(folder)
-    from huggingface_hub import try_to_load_from_cache
+    return [base, _commit(base)]
+
+
+def _commit(name: str) -> str:
+    """The commit of a hub model that will be opened; empty where it cannot be had."""
+    from huggingface_hub import snapshot_download, try_to_load_from_cache
 
     try:
-        cached = try_to_load_from_cache(base, "config.json")
-    except ValueError:  # no hub name; opening it will say so
-        cached = None
-    return [base, Path(cached).parent.name if isinstance(cached, str) else ""]
+        cached = try_to_load_from_cache(name, "config.json")
+        if isinstance(cached, str):
+            return Path(cached).parent.name
+        return Path(snapshot_download(name, allow_patterns=["config.json"])).name
+    except (OSError, ValueError, RuntimeError):  # opening it will say why
+        return ""
 
 
 def fingerprint(folder: Path) -> str:
-    """A hash of what determines a model's scores: weights, tokenizer, settings."""
+    """A hash of what determines a model's scores: weights, tokenizer, settings.
+
+    Adapters are nothing without the weights that they adapt, which are elsewhere: they count, too.
+    """
     files = sorted({path for kind in _OF_A_MODEL for path in folder.glob(kind)})
-    return key_of(*([path.name, digest_of(path)] for path in files))
+    found = [[path.name, digest_of(path)] for path in files]
+    adapter = folder / "adapter_config.json"
+    if adapter.exists():
+        base = json.loads(adapter.read_text(encoding="utf-8")).get("base_model_name_or_path")
+        found.append(["base", base_identity(str(base))])
+    return key_of(*found)
 
 
 def scorer_identity(folder: Path, precision: str = "fp32") -> dict[str, Json]:

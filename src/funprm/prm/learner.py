@@ -1,5 +1,6 @@
 """One optimiser step at a time: fitting rewards, and correcting them."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,10 +12,12 @@ from funprm.errors import TrainingError
 from funprm.prm import meta
 from funprm.prm.batches import Batch, Example, collate
 from funprm.prm.correction import Correction, Moment
-from funprm.prm.model import Opened
+from funprm.prm.model import Opened, differentiable_experts
 from funprm.prm.pairs import logit_gradients, pairs_of, program_scores, score_gradients
 from funprm.prm.ranks import Ranks
 from funprm.records import Json
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,9 @@ class Learner:
         self._names = {id(p): name for name, p in self._parameters.items()}
         self.device = next(opened.model.parameters()).device
         self._optimizer = _optimizer(self._parameters, config)
+        self._forward_mode = config.hypergradient == "jvp" or (
+            config.hypergradient == "auto" and config.precision == "bf16"
+        )
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self.tokens = 0
 
@@ -159,14 +165,36 @@ class Learner:
     def _tangent(
         self, theta: meta.Parameters, w: meta.Parameters, batch: Batch, logits: Tensor
     ) -> Tensor:
-        method = self._config.hypergradient
         self.model.eval()  # switches recomputation of activations off; there is no dropout
         try:
-            if method == "jvp" or (method == "auto" and self._config.precision == "bf16"):
-                return meta.tangent_jvp(self.model, theta, w, batch)
-            return meta.tangent_fd(self.model, theta, w, batch, logits)
+            if self._forward_mode:
+                with differentiable_experts(self.model):
+                    return meta.tangent_jvp(self.model, theta, w, batch)
+            return self._finite_difference(theta, w, batch, logits)
+        except NotImplementedError as error:
+            self._leave_forward_mode(str(error).partition("\n")[0])
+            return self._finite_difference(theta, w, batch, logits)
         finally:
             self.model.train()
+
+    def _leave_forward_mode(self, reason: str) -> None:
+        """From now on by finite differences, if these are to be had."""
+        whole = all(p.dtype == torch.float32 for p in self.model.parameters())
+        if self._config.hypergradient == "jvp" or not whole:
+            raise TrainingError(
+                f"forward mode cannot differentiate this model ({reason}): set "
+                "train.hypergradient = 'fd' and train.precision = 'fp32'"
+            )
+        _log.warning("hypergradient by finite differences: forward mode fails here (%s)", reason)
+        self._forward_mode = False
+
+    def _finite_difference(
+        self, theta: meta.Parameters, w: meta.Parameters, batch: Batch, logits: Tensor
+    ) -> Tensor:
+        with self.model.single_precision(), torch.no_grad():
+            if self._config.precision == "bf16":
+                logits = meta.logits_at(self.model, theta, batch)
+            return meta.tangent_fd(self.model, theta, w, batch, logits)
 
     def _exact(
         self, theta: meta.Parameters, fit: Fit, outer: Sequence[Batch]
@@ -198,7 +226,8 @@ class Learner:
             for p in group["params"]
         }
         step = meta.OneStep(theta, rates, self._config.clip)
-        return meta.exact_reward_gradient(step, inner, after, fit.rewards), losses[0]
+        with differentiable_experts(self.model):
+            return meta.exact_reward_gradient(step, inner, after, fit.rewards), losses[0]
 
     def _collate(self, examples: Sequence[Example]) -> list[Batch]:
         """This rank's micro-batches."""

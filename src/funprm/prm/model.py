@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError
-from funprm.prm.data import Renderer, Tokenizer
+from funprm.prm.data import RENDERING, Renderer, Tokenizer
 from funprm.prm.identity import resolve_base
 from funprm.records import Json
 
@@ -69,6 +69,15 @@ class RewardModel(nn.Module):
             logits: Tensor = classifier.score(picked).squeeze(-1)
         return logits
 
+    @contextlib.contextmanager
+    def single_precision(self) -> Iterator[None]:
+        """Without bfloat16, as the finite step of a difference needs it."""
+        before, self._bf16 = self._bf16, False
+        try:
+            yield
+        finally:
+            self._bf16 = before
+
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that training changes, by name."""
         return {n: p for n, p in self.named_parameters() if p.requires_grad}
@@ -109,6 +118,25 @@ def differentiable_attention() -> Iterator[None]:
     """Attention by plain matrix products, which forward mode and double backward can follow."""
     with sdpa_kernel(SDPBackend.MATH):
         yield
+
+
+@contextlib.contextmanager
+def differentiable_experts(model: RewardModel) -> Iterator[None]:
+    """Experts one after the other, which forward mode and double backward can follow.
+
+    The library's grouped matrix products have no such rules. Trunks without experts stay as they
+    are.
+    """
+    classifier = _classifier(model.network)
+    before = getattr(getattr(classifier, "config", None), "_experts_implementation", None)
+    if before in (None, "eager"):
+        yield
+        return
+    classifier.set_experts_implementation("eager")
+    try:
+        yield
+    finally:
+        classifier.set_experts_implementation(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +180,7 @@ def open_base(config: TrainConfig) -> Opened:
     base = resolve_base(config.base)
     with _one_line_errors(base):
         tokenizer = transformers.AutoTokenizer.from_pretrained(base)
-        renderer = Renderer(tokenizer, config.marker)
+        renderer = _renderer(tokenizer, config.marker)
         network = _load_network(base, renderer.pad_id, _frozen_dtype(config))
     nn.init.zeros_(network.score.weight)
     if config.tuning == "lora":
@@ -167,6 +195,18 @@ def open_base(config: TrainConfig) -> Opened:
         # A hook for the reentrant kind, which forward-mode differentiation cannot pass.
         _classifier(network).disable_input_require_grads()
     return Opened(model.to(device_of(config.device)), tokenizer, renderer, config.max_tokens)
+
+
+def _renderer(tokenizer: Tokenizer, marker: str) -> Renderer:
+    """The tokenizer's renderer; a tokenizer without padding gets the token that the model skips.
+
+    The standard classes pad a batch by the tokenizer, and find its programs' ends by the model's
+    `pad_token_id`: both must be the same.
+    """
+    renderer = Renderer(tokenizer, marker)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(renderer.pad_id)
+    return renderer
 
 
 def open_language_model(base: str) -> tuple[Network, Tokenizer]:
@@ -262,7 +302,7 @@ def open_saved(folder: Path | str, device: str = "auto", *, bf16: bool = False) 
         return open_saved_frozen(folder, settings, device)
     with _one_line_errors(str(folder)):
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        renderer = Renderer(tokenizer, settings["marker"])
+        renderer = _renderer(tokenizer, settings["marker"])
         network = _open_network(folder, renderer.pad_id)
     model = RewardModel(network, bf16=bf16).to(device_of(device)).eval()
     return Opened(model, tokenizer, renderer, settings["max_tokens"])
@@ -272,12 +312,13 @@ def read_settings(folder: Path) -> dict[str, Json]:
     """How a saved model's input is rendered.
 
     Raises:
-        ModelError: the folder holds no reward model of this package.
+        ModelError: the folder holds no reward model of this package, or one that reads programs
+            in another form.
     """
     path = folder / SETTINGS
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        return {**settings, "marker": settings["marker"], "max_tokens": settings["max_tokens"]}
+        found = {**settings, "marker": settings["marker"], "max_tokens": settings["max_tokens"]}
     except OSError:
         raise ModelError(
             f"no reward model in {folder}: expected a folder with {SETTINGS}, as training writes"
@@ -286,6 +327,12 @@ def read_settings(folder: Path) -> dict[str, Json]:
         raise ModelError(
             f"{path} is damaged: expected marker and max_tokens; train again"
         ) from None
+    if found.get("rendering", RENDERING) != RENDERING:
+        raise ModelError(
+            f"{folder} reads programs in rendering {found['rendering']}, this version writes "
+            f"{RENDERING}: train again, or use the version that trained it"
+        )
+    return found
 
 
 def _open_network(folder: Path, pad: int) -> Network:

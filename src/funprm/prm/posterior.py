@@ -27,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from funprm.errors import TrainingError
 from funprm.prm.folder import write_jsonl
 from funprm.records import Json, LabelledProgram
 from funprm.store import write_atomically
@@ -165,10 +166,19 @@ def corrected_programs(
     Args:
         programs: with measured rewards and their own verdicts.
         folder: where to write; None: nowhere.
+
+    Raises:
+        TrainingError: no program with completions has a verdict of its own.
     """
     prefixes, evidence = _evidence(programs)
     if not prefixes:
         return programs
+    if not evidence.programs.any():
+        raise TrainingError(
+            "mode 'posterior' needs the verdicts of the training programs themselves, and none of "
+            f"{len(programs)} has one; without them rewards get worse: judge these programs (stage "
+            "execute), or set mode = 'joint' or 'none'"
+        )
     rewards, channel = posterior_rewards(evidence)
     found = dict(zip(prefixes, rewards.tolist(), strict=True))
     if folder is not None:

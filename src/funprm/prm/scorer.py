@@ -5,10 +5,12 @@ from pathlib import Path
 
 import torch
 
+from funprm.errors import ModelError
 from funprm.prm.batches import padded
 from funprm.prm.data import Encoded
 from funprm.prm.identity import scorer_identity
-from funprm.prm.model import RewardModel, fitting_threads, open_saved
+from funprm.prm.model import RewardModel, fitting_threads, open_saved, read_settings
+from funprm.prm.reading import reading_of
 from funprm.records import Json, LabelledProgram
 
 WINDOW = 1024
@@ -82,6 +84,9 @@ class PrmScorer:
         batch_tokens: int = 0,
         precision: str = "fp32",
     ) -> None:
+        self._folder = folder
+        self.reading = reading_of(read_settings(Path(folder)), folder)
+        """How programs are to be cut, and which scores count."""
         self._opened = open_saved(folder, device, bf16=precision == "bf16")
         on_cpu = next(self._opened.model.parameters()).device.type == "cpu"
         self._batch_tokens = batch_tokens or (CPU_TOKENS if on_cpu else GPU_TOKENS)
@@ -92,8 +97,13 @@ class PrmScorer:
         return self._identity
 
     def score(self, programs: Sequence[LabelledProgram]) -> Iterator[tuple[float, ...]]:
-        """Step scores in [0, 1] per program, in order; empty where its code does not fit."""
+        """Step scores in [0, 1] per program, in order; empty where its code does not fit.
+
+        Raises:
+            ModelError: a program has more steps than any that the model was trained on.
+        """
         opened = self._opened
+        self._require_cut(programs)
         for start in range(0, len(programs), WINDOW):
             window = programs[start : start + WINDOW]
             encoded = opened.renderer.encode_all(window, opened.max_tokens)
@@ -102,3 +112,11 @@ class PrmScorer:
                 step_scores(opened.model, fitting, opened.renderer.pad_id, self._batch_tokens)
             )
             yield from (() if e is None else next(scores) for e in encoded)
+
+    def _require_cut(self, programs: Sequence[LabelledProgram]) -> None:
+        cap, most = self.reading.max_steps, max((len(p.steps) for p in programs), default=0)
+        if cap and most > cap:
+            raise ModelError(
+                f"a program is cut into {most} steps, but {self._folder} was trained on at most "
+                f"{cap}: set rollout.max_steps = {cap}"
+            )

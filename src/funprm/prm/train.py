@@ -23,6 +23,7 @@ from funprm.prm.model import Opened, fitting_threads, open_base, open_saved, sav
 from funprm.prm.phases import CORRECTING, Phase, plan, schedule
 from funprm.prm.posterior import corrected_programs
 from funprm.prm.ranks import Ranks, current
+from funprm.prm.reading import Reading, aggregator_of
 from funprm.prm.scorer import step_scores
 from funprm.prm.table import RewardTable
 from funprm.prm.validate import metrics, not_worse
@@ -126,6 +127,7 @@ class _Run:
         contents = contents_of(data)
         self._key = training_key(config, contents, init)
         self._shared_key = training_key(config, contents, shared=True)
+        self._reading = Reading(max_steps=data.max_steps, aggregator=aggregator_of(config.mode))
 
     def run(self) -> TrainResult:
         """Trains, or returns what a finished run stored."""
@@ -283,7 +285,7 @@ class _Run:
             self._learner.model.eval()
             scores = self._scores([encoded for _, encoded in self._validation])
             self._learner.model.train()
-            used = "last" if self._config.mode == "orm" else "mean"
+            used = self._reading.aggregator
             found = metrics([program for program, _ in self._validation], scores, used)
         new = found.pop("by_problem", [0.0])
         top: list[float] = self._best.get("top") or new
@@ -291,7 +293,12 @@ class _Run:
         if not_worse(new, top):
             top = max(new, top, key=sum)
             self._best = {"step": step, "top": top, "metrics": found}
-            extra = {"mode": self._config.mode, "base": self._config.base, "step": step}
+            extra = {
+                "mode": self._config.mode,
+                "base": self._config.base,
+                "step": step,
+                "reading": self._reading.settings(),
+            }
             if self._ranks.first:
                 save(self._opened, self._folder / "model", extra)
         return found

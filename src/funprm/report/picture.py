@@ -1,5 +1,6 @@
 """One picture of a run: best-of-N curves with their intervals."""
 
+import io
 from pathlib import Path
 
 import matplotlib as mpl
@@ -7,6 +8,7 @@ import matplotlib as mpl
 from funprm.errors import DataError
 from funprm.report.data import ReportData
 from funprm.report.figures import LIGHT, best_of_n, style
+from funprm.store import write_atomically
 
 _SUFFIXES = (".png", ".svg")
 
@@ -20,6 +22,7 @@ def write_picture(data: ReportData, path: Path) -> None:
 
     Raises:
         DataError: no curves, or another ending.
+        StoreError: the file cannot be written.
     """
     if path.suffix not in _SUFFIXES:
         raise DataError(f"picture {path.name!r}: expected a name that ends in .png or .svg")
@@ -31,4 +34,7 @@ def write_picture(data: ReportData, path: Path) -> None:
         title = f"{data.title}: best of N programs, {problems:,} problems"
         figure.suptitle(title, x=0.012, ha="left", fontsize=12)
         metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(path, dpi=200, facecolor="white", metadata=metadata)
+        drawn = io.BytesIO()
+        kind = path.suffix.removeprefix(".")
+        figure.savefig(drawn, format=kind, dpi=200, facecolor="white", metadata=metadata)
+    write_atomically(path, drawn.getvalue())

@@ -42,7 +42,8 @@ def render(data: ReportData, *, width: int = 100, plain: bool = False) -> str:
             console.print(Text("\n" * plain + _against(data)))
             console.print(_contrasts(data, plain=plain))
         console.print(_note(data, plain=plain))
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+    lines = buffer.getvalue().removesuffix("\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _table(data: ReportData, *, plain: bool) -> Table:
@@ -107,7 +108,7 @@ def _note(data: ReportData, *, plain: bool) -> Text:
     if data.left_out:
         lines[0] += f"; {data.left_out} left out because a chosen program was not judged"
     lines.append(f"* the baseline: {wording.selector_label(data.baseline)}")
-    shown = {**wording.COLUMNS}
+    shown = {**wording.columns(data.table[0].problems)}
     if not any(row.uninformed for row in data.table):
         del shown["Random"]
     lines += [f"{name}: {meaning}" for name, meaning in shown.items()]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from funprm.report.data import ReportData
-from funprm.statistics import Interval, McNemar
+from funprm.statistics import FEW, Interval, McNemar
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
@@ -35,7 +35,19 @@ COLUMNS: Mapping[str, str] = {
     "p": "exact two-sided McNemar test of won against lost; not adjusted for the number of rows.",
     "Random": "problems where the selector's information was missing, so that it chose at random.",
 }
-"""What the columns of the table mean."""
+"""What the columns of the table mean, over `statistics.FEW` problems or more."""
+
+_FEW: Mapping[str, str] = {
+    "Accuracy": "share of test problems whose chosen program passes all hidden tests, expected "
+    f"over ties, with its 95 % interval (exact binomial: fewer than {FEW} problems).",
+    "Difference": "accuracy minus the baseline's on the same problems, in percentage points, with "
+    f"its 95 % interval (exact bounds: fewer than {FEW} problems).",
+}
+
+
+def columns(problems: int) -> Mapping[str, str]:
+    """What the columns of a table over so many problems mean."""
+    return COLUMNS if problems >= FEW else {**COLUMNS, **_FEW}
 
 
 def model_label(model: str) -> str:

@@ -1,0 +1,43 @@
+"""The README's demo block is written by a script, which names the machine."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("readme_demo", ROOT / "scripts/readme_demo.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_block_names_the_machine_and_leaves_out_what_is_under_way(script: ModuleType) -> None:
+    printed = (
+        "load      10 problems  (0.1 s)\ntrain     40/90 after 12 s\ntrain     12 after 9 s\n"
+        "train     4 models: orm  (30.0 s)\n\nFunPRM demo\nreport: /tmp/x/demo/report.html\n"
+    )
+    block = script.block(printed, "a processor, 2 cores", "/tmp/x/demo")
+    assert block.startswith("On a processor, 2 cores. Elsewhere")
+    assert block.endswith(
+        "```text\nload      10 problems  (0.1 s)\ntrain     4 models: orm  (30.0 s)\n\n"
+        "FunPRM demo\nreport: runs/demo/report.html\n```\n"
+    )
+    assert "torch" in script.machine()
+
+
+def test_the_readme_has_one_place_for_it(script: ModuleType) -> None:
+    readme = (ROOT / "README.md").read_text()
+    changed = script.replaced(readme, r"a \1 b" + "\n")
+    assert r"<!-- demo -->" + "\n" + r"a \1 b" + "\n<!-- /demo -->" in changed
+    assert changed.startswith(readme.partition("<!-- demo -->")[0])
+    assert changed.endswith(readme.partition("<!-- /demo -->")[2])
+    with pytest.raises(ValueError, match="one pair of demo marks"):
+        script.replaced("no marks", "")
