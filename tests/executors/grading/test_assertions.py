@@ -71,11 +71,21 @@ def test_the_sandbox_gets_calls_only() -> None:
         ("1\n!ZeroDivisionError", Status.WRONG_ANSWER),
         ("2\n!ZeroDivisionError", Status.RUNTIME_ERROR),
         ("2", Status.RUNTIME_ERROR),
-        ("", Status.WRONG_ANSWER),
-        ("\n" * 1_000_000, Status.WRONG_ANSWER),
+        ("", Status.RUNTIME_ERROR),
+        ("\n" * 1_000_000, Status.RUNTIME_ERROR),
     ],
 )
 def test_the_first_assertion_that_fails_decides(text: str, status: Status) -> None:
     suite = PreparedSuite(check("assert f(1) == 2.0\nassert f(2) == [3]"), 1.0, compat=False)
     result = suite.result(0, "output", text, USAGE)
     assert result.status is status, result
+
+
+def test_a_wrong_answer_counts_before_the_time_is_over() -> None:
+    suite = PreparedSuite(check("assert f(1) == 2\nassert f(2) == 3"), 1.0, compat=False)
+    for text, status in (
+        ("1\n", Status.WRONG_ANSWER),
+        ("2\n", Status.TIME_LIMIT),
+        ("", Status.TIME_LIMIT),
+    ):
+        assert suite.result(0, "time", text, USAGE).status is status

@@ -110,6 +110,8 @@ class PreparedSuite:
         """
         if outcome in _FAILURES:
             status, digest, detail = _FAILURES[outcome], "", text[:500]
+            if self._assertions and outcome in ("time", "wall"):
+                status, detail = self._until_late(text, status)
         elif not self.by_cases:
             status, detail = self._asserted(text) if self._assertions else self._proven(text)
             digest = ""
@@ -139,6 +141,11 @@ class PreparedSuite:
         parts = (("input", case.input), ("expected", case.output or ""), ("got", text))
         return Status.WRONG_ANSWER, digest, "; ".join(f"{n} {_excerpt(t)}" for n, t in parts)
 
+    def _until_late(self, text: str, status: Status) -> tuple[Status, str]:
+        """What the answers that came in time say: a wrong one failed before the time was over."""
+        found = self._asserted(text)
+        return found if found[0] is Status.WRONG_ANSWER else (status, "")
+
     def _asserted(self, text: str) -> tuple[Status, str]:
         """What a program's answers to the calls of assertions mean.
 
@@ -147,7 +154,7 @@ class PreparedSuite:
         """
         lines = text.split("\n", len(self._assertions))
         for number, assertion in enumerate(self._assertions):
-            line = lines[number] if number < len(lines) else "!no answer"
+            line = lines[number] if number < len(lines) and lines[number] else "!no answer"
             if line.startswith("!"):
                 return Status.RUNTIME_ERROR, line[1:500]
             if line != assertion.expected:

@@ -406,17 +406,17 @@ def _run_calls(task: Task) -> None:
     namespace = _module(task, "solution")
     _loader(task, namespace)()
     candidate = eval(task.entry, namespace)
-    answers = []
     for call in marshal.loads(task.inputs[0]):
         args, kwargs = marshal.loads(call)
         try:
-            answers.append(_text_of(candidate(*args, **kwargs)))
+            answer = _text_of(candidate(*args, **kwargs))
         except MemoryError:
             raise
         except BaseException as error:  # noqa: BLE001
-            answers.append(f"!{_describe(error)}".replace("\n", " "))
+            _record(b"o", f"!{_describe(error)}".replace("\n", " "))
             break
-    _record(b"o", "\n".join(answers))
+        _record(b"o", f"{answer}\n")
+    _record(b"x", b"")
 
 
 def _text_of(value: Any) -> str:

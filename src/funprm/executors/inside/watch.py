@@ -306,8 +306,9 @@ class Child:
             self._fatal = letter == b"E"
         elif kind == "stdin" and letter == b"x":
             self._take_output(cpu, wall)
-        elif kind == "calls" and letter == b"o":
-            self._finished, self._output[:] = True, text
+        elif kind == "calls" and letter in b"ox":  # an answer, and the end of them
+            self._output += text
+            self._finished = letter == b"x"
         elif letter == b"p" and self._secret and not self.job.suite.by_cases:
             self._take_proof(text)
         else:
@@ -373,12 +374,16 @@ class Child:
         while self._fatal and not job.done:
             job.report(outcome, text, 0, 0)
 
+    def _answers(self) -> bytes:
+        """What calls gave before time or memory ran out; the host may find a wrong one in it."""
+        return bytes(self._output) if self.job.suite.settings["kind"] == "calls" else b""
+
     def _outcome(self, status: int, spent: float) -> tuple[str, bytes]:
         code = os.waitstatus_to_exitcode(status)
         if self.reason and self.reason != "error":
-            return self.reason, b""
+            return self.reason, self._answers()
         if spent > self._limit(spent) or code == -signal.SIGXCPU:
-            return "time", b""
+            return "time", self._answers()
         if self._failure:
             return self._failure
         if self._finished or (self.job.suite.settings["kind"] == "stdin" and code == 0):
