@@ -335,15 +335,16 @@ class Child:
         """Report a case whose output has come to its mark."""
         if not self._mark:
             self._finished = True
-        while self._mark:
-            end = self._output.find(self._mark)
-            if end >= 0:
-                text = bytes(memoryview(self._output)[:end])
-                del self._output[: end + len(self._mark)]
-                self._answer("output", text, cpu, wall)
-                return
-            if not self.read_stdout() or self.reason:  # a record that the program made up
-                return
+            return
+        place, size = -1, 0
+        while place < 0:
+            place = self._output.find(self._mark, max(0, size - len(self._mark)))
+            size = len(self._output)
+            if place < 0 and (not self.read_stdout() or self.reason):
+                raise protocol.ProtocolError("the end of a case without its mark")
+        text = bytes(memoryview(self._output)[:place])
+        del self._output[: place + len(self._mark)]
+        self._answer("output", text, cpu, wall)
 
     def _answer(self, outcome: str, text: bytes, cpu: int, wall: int) -> None:
         """A case is over, as the process says."""
