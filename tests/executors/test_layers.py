@@ -11,6 +11,7 @@ import pytest
 
 from funprm.errors import ConfigError, ExecutorError
 from funprm.executors.inside.isolation import LAYERS
+from funprm.executors.local import levels
 from funprm.executors.local.executor import LocalExecutor, doctor
 from funprm.interfaces import Job
 from funprm.records import Suite
@@ -91,6 +92,10 @@ def test_a_demanded_layer_that_is_missing_is_an_error() -> None:
         pytest.raises(ExecutorError, match="network or seccomp"),
     ):
         passes(executor, GOOD, SUITES["stdin"])
+    for off in LAYERS:  # any one layer can be missed
+        assert levels.missing((), {off}) == []
+    assert levels.missing(("full",), {"ipc"}) == ["ipc"]
+    assert "modes" in levels.missing((), {"mount", "seccomp"})[0]
     with LocalExecutor(1, disable=("network", "seccomp"), require_isolation=("none",)) as executor:
         assert passes(executor, GOOD, SUITES["stdin"])
 

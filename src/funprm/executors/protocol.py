@@ -325,7 +325,7 @@ _USAGE = struct.Struct("<iQQQ")
 
 
 def fork_order(prelude: int) -> bytes:
-    """Fork a process; its descriptors travel beside: program, suite, channel, output or none."""
+    """Fork a process for the descriptors beside: program, suite, channel, then output and input."""
     return FORK + _NUMBER.pack(prelude)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 
 from funprm.executors.inside import syscalls
 from funprm.executors.inside.call_numbers import NUMBERS
@@ -27,10 +27,6 @@ _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 _STREAM, _SEQPACKET, _SOCKET_FLAGS = 1, 5, 0o2004000
 _CLONE_THREAD, _CLONE_NAMESPACES = 0x00010000, 0x7E020080
 _SIGNALS = "kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal".split()
-_SOCKETS = (
-    "accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg"
-    " recvmsg sendmmsg sendmsg sendto setsockopt shutdown socket socketpair"
-).split()
 _METADATA = (
     "chmod chown fchmod fchmodat fchmodat2 fchown fchownat fremovexattr fsetxattr futimesat lchown"
     " lremovexattr lsetxattr removexattr setxattr utime utimensat utimes"
@@ -40,7 +36,10 @@ _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """Is it a terminal, of which size; bytes to be read; blocking; close on exec."""
 _FCNTLS = (0, 1, 2, 3, 5, 6, 7, 1030, 1031, 1032, 36, 37, 38)
 """Copies, flags, locks, sizes of pipes. Not: owners, signals, leases, notices, seals."""
+_OWN = 0x7EADBEEF
+"""Stands for the process id of who installs a filter."""
 _O_ASYNC, _F_SETFL = 0x2000, 4
+_SET_DUMPABLE, _SET_FILTER = 4, 22
 _PRCTLS = (3, 15, 16, 21, 23, 27, 30, 39, 0x53564D41)
 """Names of threads and of memory, and questions."""
 
@@ -83,39 +82,56 @@ def _fcntl() -> Code:
     return [command, (_EQUAL, 0, len(flags), _F_SETFL), *flags, *_only(1, _FCNTLS, _EINVAL)]
 
 
-def rules(*, processes: bool, off: Container[str]) -> dict[str, Code]:
-    """What becomes of each call by name; a call without a rule is refused.
+def of_sandbox(*, off: Container[str]) -> dict[str, Code]:
+    """What becomes of each call by name, in the zygote and all programs; others are refused.
 
     Args:
-        processes: the program may start processes and use sockets (threads are always allowed).
         off: layers that are not in force.
     """
     found = dict.fromkeys(NUMBERS, _answer(0))
     found |= {
-        "clone": _clone(processes=processes),
+        "clone": _clone(processes=True),
         "clone3": _answer(_ENOSYS),  # its flags are out of a filter's reach; libc falls back
         "fcntl": _fcntl(),
         "ioctl": _only(1, _IOCTLS, _ENOTTY),
         "memfd_create": _answer(_ENOSYS),  # memory that no limit of a process counts
-        "prctl": _only(0, _PRCTLS, _EINVAL),
+        "prctl": _only(0, (_SET_DUMPABLE, _SET_FILTER, *_PRCTLS), _EINVAL),
         "prlimit64": _only(0, (0,)),
         "sched_setaffinity": _only(0, (0,)),
     }
-    if not processes:
-        found |= dict.fromkeys(("fork", "vfork"), _answer(_EAGAIN))
-    found |= _socket_rules(network=processes and "network" not in off, paths="mount" not in off)
+    found |= _socket_rules(network="network" not in off, paths="mount" not in off)
     if "mount" in off:
         found |= dict.fromkeys(_METADATA, _answer(_EPERM))
+    return found
+
+
+def of_program(*, processes: bool, off: Container[str]) -> dict[str, Code]:
+    """What a program may not do that its zygote may; all other calls are left as they are.
+
+    Args:
+        processes: it may start processes and use sockets (threads are always allowed).
+        off: layers that are not in force.
+    """
+    found = {"prctl": _without_value(0, _SET_DUMPABLE, _EINVAL)}
+    if not processes:
+        found |= dict.fromkeys(("fork", "vfork"), _answer(_EAGAIN))
+        found |= {"clone": _clone(processes=False), **_socket_rules(network=False, paths=False)}
     if "pid" in off:
         found |= dict.fromkeys((*_SIGNALS, "pidfd_open"), _answer(_EPERM))
+        found |= dict.fromkeys(("kill", "tgkill"), _only(0, (_OWN,)))
     return found
+
+
+def _without_value(argument: int, value: int, error: int) -> Code:
+    """Allow a call unless its argument is the value."""
+    load = (_LOAD, 0, 0, _OFFSET_ARGS + 8 * argument)
+    return [load, (_EQUAL, 0, 1, value), *_answer(error), *_answer(0)]
 
 
 def _socket_rules(*, network: bool, paths: bool) -> dict[str, Code]:
     """Pairs of sockets always; others only in a network, and below a root, of the sandbox's own."""
-    found = dict.fromkeys(_SOCKETS, _answer(0))
     families = [_AF_INET, _AF_INET6] * network + [_AF_UNIX] * (network and paths)
-    found["socket"] = _only(0, families)
+    found = {"socket": _only(0, families)}
     if not (network and paths):  # a pair of datagram sockets can still send to others, by paths
         found["socketpair"] = _only(1, (_STREAM, _SEQPACKET), ignored=_SOCKET_FLAGS)
     return found
@@ -124,20 +140,18 @@ def _socket_rules(*, network: bool, paths: bool) -> dict[str, Code]:
 class Filter:
     """A seccomp program, ready to be installed."""
 
-    def __init__(self, actions: dict[str, Code], only_pid: Sequence[str] = ()) -> None:
+    def __init__(self, actions: dict[str, Code], *, others: int = _ENOSYS) -> None:
         """Compile it.
 
         Args:
-            actions: see `rules`.
-            only_pid: calls whose first argument may be the installing process and no other.
+            actions: what becomes of calls by name.
+            others: the error of all other calls; 0: they are allowed.
 
         Raises:
             OSError: call numbers of this processor are not known.
         """
         if COLUMN < 0:
             raise OSError(_ENOSYS, "no call numbers known for this processor")
-        self._own = _only(0, (_OWN,)) if only_pid else []
-        actions = actions | dict.fromkeys(only_pid, self._own)
         by_number = {NUMBERS[name][COLUMN]: code for name, code in actions.items()}
         by_number.pop(-1, None)
         code: Code = [
@@ -145,10 +159,10 @@ class Filter:
             (_EQUAL, 1, 0, _AUDIT_ARCH[COLUMN]),
             (_RETURN, 0, 0, _KILL),
             (_LOAD, 0, 0, _OFFSET_NUMBER),
-            *_tree(_ranges(by_number)),
+            *_tree(_ranges(by_number, _answer(others))),
         ]
         packed = b"".join(struct.pack("=HBBI", *line) for line in code)
-        self._places = _places(packed) if only_pid else []
+        self._places = _places(packed)
         self._body = ctypes.create_string_buffer(packed, len(packed))
         address = ctypes.addressof(self._body)
         self._head = ctypes.create_string_buffer(struct.pack("=HxxxxxxQ", len(code), address), 16)
@@ -160,20 +174,16 @@ class Filter:
         syscalls.set_filter(self._head)
 
 
-_OWN = 0x7EADBEEF
-"""Stands for the process id of who installs a filter."""
-
-
 def _places(packed: bytes) -> list[int]:
     own = struct.pack("=I", _OWN)
     return [n for n in range(4, len(packed), 8) if packed[n : n + 4] == own]
 
 
-def _ranges(actions: dict[int, Code]) -> list[tuple[int, Code]]:
+def _ranges(actions: dict[int, Code], others: Code) -> list[tuple[int, Code]]:
     """Where the action for call numbers changes, and to what; all numbers are covered."""
     found: list[tuple[int, Code]] = []
     for number in range(max(actions) + 2):
-        code = actions.get(number) or _answer(_ENOSYS)
+        code = actions.get(number) or others
         if not found or found[-1][1] != code:
             found.append((number, code))
     return found
@@ -186,19 +196,3 @@ def _tree(ranges: Sequence[tuple[int, Code]]) -> Code:
     middle = len(ranges) // 2
     lower, upper = _tree(ranges[:middle]), _tree(ranges[middle:])
     return [(_AT_LEAST, 0, 1, ranges[middle][0]), (_JUMP, 0, 0, len(lower)), *lower, *upper]
-
-
-def of_programs(*, processes: bool, off: Container[str]) -> Callable[[], None]:
-    """A function that puts the filter of programs into force.
-
-    Args:
-        processes: see `rules`.
-        off: see `rules`.
-    """
-    own = [name for name in _SIGNALS if name in ("kill", "tgkill")] if "pid" in off else ()
-    return Filter(rules(processes=processes, off=off), own).install
-
-
-def of_zygote() -> Filter:
-    """All calls that some program may make, whatever their arguments, and no others."""
-    return Filter(dict.fromkeys(NUMBERS, _answer(0)))

@@ -138,7 +138,7 @@ class Isolation:
         self._restrict_files()
         if "seccomp" not in self.off:
             with _noting(self.off, "seccomp"):
-                filters.of_zygote().install()
+                filters.Filter(filters.of_sandbox(off=self.off)).install()
         private_uid = self._root and "user" not in self.off
         self.sweeps = "pid" not in self.off or private_uid or self._landlock >= 6
 

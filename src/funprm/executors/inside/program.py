@@ -106,22 +106,21 @@ def run(enter: Callable[[], Task]) -> None:
     os._exit(0)
 
 
-def connect(task: Task, channel: int, stdout: int) -> None:
+def connect(task: Task, channel: int, streams: list[int]) -> None:
     """Connect the standard streams and the channel, close all else.
 
     Args:
         task: what will run; its tests, if any, stay open.
         channel: takes records.
-        stdout: takes the program's output; -1: none does.
+        streams: what takes the program's output, and an empty file for its input; or nothing.
     """
     null = os.open("/dev/null", os.O_RDWR)  # a description of its own: its flags stay with it
     for fd in range(3):
         os.dup2(null, fd)
-    if task.kind == "stdin" and (len(task.inputs) > 1 or any(task.inputs)):
-        os.dup2(os.memfd_create("stdin"), 0)
+    if streams:
+        os.dup2(streams[0], 1)
+        os.dup2(streams[1], 0)
         _fill_stdin(task.inputs[0])
-    if stdout >= 0:
-        os.dup2(stdout, 1)
     os.dup2(channel, CHANNEL, inheritable=False)
     if task.tests >= 0:
         task.tests = os.dup2(task.tests, _TESTS, inheritable=False)

@@ -94,7 +94,7 @@ def sealed(name: str, parts: Sequence[bytes]) -> int:
 
 def packed(settings: dict[str, Any], code: bytes, compiled: bytes) -> int:
     """The file with settings and the program; see `Task` for the settings."""
-    text = json.dumps(settings).encode()
+    text = marshal.dumps(settings)
     head = _HEAD.pack(len(text), len(code), len(compiled))
     return sealed("program", [head + text + code + compiled])
 
@@ -143,7 +143,7 @@ class Task:
         """Read the two files and close them, but for tests."""
         head = os.pread(program, _HEAD.size, 0)
         text, code, compiled = _HEAD.unpack(head)
-        settings = json.loads(_read(program, _HEAD.size, text))
+        settings = marshal.loads(_read(program, _HEAD.size, text))
         self._spans: list[Span] = settings.pop("spans")
         self.__dict__.update(settings)
         place = _HEAD.size + text
@@ -152,7 +152,9 @@ class Task:
         os.close(program)
         self.inputs, self.tests = [], suite
         if self.kind in ("stdin", "functional", "calls"):
-            self.inputs = [_read(suite, *span) for span in self._spans]
+            start = self._spans[0][0]
+            data = _read(suite, start, sum(size for _, size in self._spans))
+            self.inputs = [data[place - start : place - start + n] for place, n in self._spans]
             os.close(suite)
             self.tests = -1
 

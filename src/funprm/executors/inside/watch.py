@@ -119,12 +119,15 @@ class Child:
         self._secret = os.urandom(16).hex() if several or not job.suite.by_cases else ""
         self._mark = bytes.fromhex(self._secret) if settings["kind"] == "stdin" else b""
         self.channel, channel_w = _pipe()
-        self.stdout, stdout_w = _pipe() if settings["kind"] == "stdin" else (-1, -1)
+        self.stdout, stdout_w, stdin = -1, -1, -1
+        if settings["kind"] == "stdin":
+            self.stdout, stdout_w = _pipe()
+            stdin = os.memfd_create("stdin")
         task = self._task(scratch)
         program = packed(task, job.code, job.compiled)
-        files = [program, job.suite.file.fd, channel_w, stdout_w]
+        files = [program, job.suite.file.fd, channel_w, stdout_w, stdin]
         self.given = [fd for fd in files if fd >= 0]
-        self._to_close = [fd for fd in (program, channel_w, stdout_w) if fd >= 0]
+        self._to_close = [fd for fd in (program, channel_w, stdout_w, stdin) if fd >= 0]
         self._records = protocol.Records()
         self._output = bytearray()
         self.reason = ""
@@ -335,15 +338,16 @@ class Child:
         """Report a case whose output has come to its mark."""
         if not self._mark:
             self._finished = True
-        while self._mark:
-            end = self._output.find(self._mark)
-            if end >= 0:
-                text = bytes(memoryview(self._output)[:end])
-                del self._output[: end + len(self._mark)]
-                self._answer("output", text, cpu, wall)
-                return
-            if not self.read_stdout() or self.reason:  # a record that the program made up
-                return
+            return
+        place, size = -1, 0
+        while place < 0:
+            place = self._output.find(self._mark, max(0, size - len(self._mark)))
+            size = len(self._output)
+            if place < 0 and (not self.read_stdout() or self.reason):
+                raise protocol.ProtocolError("the end of a case without its mark")
+        text = bytes(memoryview(self._output)[:place])
+        del self._output[: place + len(self._mark)]
+        self._answer("output", text, cpu, wall)
 
     def _answer(self, outcome: str, text: bytes, cpu: int, wall: int) -> None:
         """A case is over, as the process says."""

@@ -44,7 +44,8 @@ class _Zygote:
         self._install: dict[bool, Callable[[], object]] = {False: int, True: int}
         if "seccomp" not in layers.off:
             for processes in (False, True):
-                self._install[processes] = filters.of_programs(processes=processes, off=layers.off)
+                rules = filters.of_program(processes=processes, off=layers.off)
+                self._install[processes] = filters.Filter(rules, others=0).install
 
     def serve(self) -> Callable[[], None]:
         """Work until the watcher goes away; returns only in a child, with what it must run."""
@@ -55,7 +56,7 @@ class _Zygote:
         }
         protocol.send_order(self._link, protocol.READY + json.dumps(hello).encode())
         while True:
-            order, descriptors = protocol.receive_order(self._link, 4)
+            order, descriptors = protocol.receive_order(self._link, 5)
             if order[:1] == protocol.FORK:
                 child = self._fork(protocol.number_of(order), descriptors)
                 if child is not None:
@@ -117,15 +118,14 @@ class _Zygote:
 
     def _enter(self, descriptors: list[int], namespace: dict[str, Any] | None) -> Task:
         """Read the task, connect the streams, close all else."""
-        first, suite, channel, *stdout = descriptors
+        first, suite, channel, *streams = descriptors
         task = Task(first, suite)
         task.namespace = namespace
-        program.connect(task, channel, stdout[0] if stdout else -1)
+        program.connect(task, channel, streams)
         os.chdir(task.scratch)
         if os.environ["TMPDIR"] != task.scratch:
             os.environ["HOME"] = os.environ["TMPDIR"] = task.scratch
-        if not self._layers.sweeps:
-            os.setsid()
+        os.setsid()  # a process group to be found by, and a share of the processor of its own
         task.confine = lambda: self._confine(task)
         return task
 

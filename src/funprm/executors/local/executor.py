@@ -12,7 +12,7 @@ from typing import Self
 from funprm.errors import ConfigError, ExecutorError
 from funprm.executors.grading.suites import PreparedSuite
 from funprm.executors.inside.isolation import LAYERS
-from funprm.executors.local import scratch
+from funprm.executors.local import levels, scratch
 from funprm.executors.local.dispatch import Dispatch
 from funprm.executors.local.pool import Pool
 from funprm.executors.local.worker import Worker
@@ -51,7 +51,7 @@ class LocalExecutor:
             compat: follow LiveCodeBench's official checker also where it is known to be wrong
                 (one object for all cases, nested tuples are no lists, no tests is a pass).
             require_isolation: layers (see `isolation.LAYERS`) without which to refuse; empty:
-                a file layer (mount or landlock) and a network layer (network or seccomp);
+                those that keep the standard promises (see `levels`); `("full",)`: all;
                 `("none",)`: run even without any.
             python: interpreter for the programs; empty: the one that runs this.
             seconds: CPU limit that replaces the suites' own; 0: theirs.
@@ -63,7 +63,7 @@ class LocalExecutor:
         if workers < 0 or seconds < 0:
             raise ConfigError(f"workers and seconds must be 0 or more, got {workers}, {seconds}")
         for name in (*require_isolation, *disable):
-            if name not in (*LAYERS, "none"):
+            if name not in (*LAYERS, levels.FULL, levels.NONE):
                 raise ConfigError(f"no isolation layer {name!r}; there are {', '.join(LAYERS)}")
         self._count = workers or len(os.sched_getaffinity(0))
         self._compat = compat
@@ -147,10 +147,7 @@ class LocalExecutor:
             raise
 
     def _check_layers(self, off: dict[str, str]) -> None:
-        missing = [name for name in self._required if name in off]
-        if not self._required:
-            pairs = (("mount", "landlock"), ("network", "seccomp"))
-            missing = [" or ".join(p) for p in pairs if all(name in off for name in p)]
+        missing = levels.missing(self._required, off)
         if missing:
             why = "; ".join(f"{k}: {v}" for k, v in off.items())
             raise ExecutorError(
@@ -205,27 +202,20 @@ def probe(python: str = "", disable: tuple[str, ...] = ()) -> dict[str, str]:
         return dict(executor._workers[0].layers_off or {})
 
 
-_CURES = {
-    "user": "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1,"
-    " kernel.apparmor_restrict_unprivileged_userns=0), or run as root",
-    "mount": "allow user namespaces, or give a container --cap-add SYS_ADMIN",
-    "pid": "allow user namespaces, or give a container --cap-add SYS_ADMIN",
-    "network": "allow user namespaces, or give a container --cap-add SYS_ADMIN",
-    "ipc": "allow user namespaces, or give a container --cap-add SYS_ADMIN",
-    "landlock": "Linux 5.13 or newer with landlock among its security modules (boot: lsm=...)",
-    "seccomp": "a kernel with CONFIG_SECCOMP_FILTER, on x86-64 or arm64",
-    "limits": "do not disable it",
-}
-
-
 def doctor(python: str = "") -> list[tuple[str, bool, str, str]]:
-    """Rows for people: layer, on or off, why it is off, how to get it.
+    """Rows for people: layer, on or off, why it is off and what keeps its limits, how to get it.
 
     Raises:
         ExecutorError: a worker cannot be started.
     """
     off = probe(python)
+    kept = levels.holds(off)
     return [
-        (name, name not in off, off.get(name, ""), _CURES[name] if name in off else "")
+        (
+            name,
+            name not in off,
+            "; ".join(filter(None, (off.get(name, ""), kept.get(name, "")))),
+            levels.CURES[name] if name in off else "",
+        )
         for name in LAYERS
     ]
