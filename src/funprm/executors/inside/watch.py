@@ -139,6 +139,8 @@ class Child:
         self._over = False
         self._pid = 0
         self._slowdowns: list[float] = []
+        if settings["processes"]:
+            processes.start()
         self._cpu_mark = 0.0
         self._start = self._wall_mark = time.monotonic()
 
@@ -225,8 +227,10 @@ class Child:
     def _cpu(self) -> float:
         """CPU seconds of the whole program until now."""
         settings = self.job.suite.settings
-        if settings["processes"] or settings["kind"] == "check":
+        if settings["processes"]:
             return self._processes.cpu()
+        if settings["kind"] == "check":  # it has two
+            return self._processes.cpu_of_members()
         self._pid = self._pid or self._processes.first()
         return cpu_of(self._pid) if self._pid else 0.0
 
@@ -304,7 +308,7 @@ class Child:
             self._take_parting(letter, text)
         elif kind == "functional" and letter != b"E" and outcome:
             self._answer(outcome, text, cpu, wall)
-        elif outcome and letter in b"ewmE":
+        elif outcome and letter in b"ewmE" and not self._failure:
             self._failure = outcome, text
             self._fatal = letter == b"E"
         elif kind == "stdin" and letter == b"x":
@@ -327,6 +331,8 @@ class Child:
     def _take_parting(self, letter: bytes, text: bytes) -> None:
         """Later cases have a process each; the compiled program counts only as first record."""
         if letter == b"a":
+            if self.job.one_by_one:
+                raise protocol.ProtocolError("a case that is alone already")
             self.job.one_by_one = True
             self._end = self.job.next + (not self._answered)
             if not self._answered:
@@ -337,6 +343,8 @@ class Child:
     def _take_output(self, cpu: int, wall: int) -> None:
         """Report a case whose output has come to its mark."""
         if not self._mark:
+            if self._finished:
+                raise protocol.ProtocolError("a case that has ended already")
             self._finished = True
             return
         place, size = -1, 0
@@ -372,6 +380,8 @@ class Child:
         if self.reason == "stop" or job.done or job.next >= self._end:
             return
         wall = time.monotonic() - self._wall_mark
+        if job.suite.settings["processes"] and self._processes.group:
+            cpu = max(cpu, self._processes.cpu())  # nobody may have collected some of them
         spent = max(0.0, cpu - self._cpu_mark)
         outcome, text = self._outcome(status, spent)
         job.report(outcome, text, max(0, int(1e6 * spent) - self._claimed), int(1e6 * wall))
