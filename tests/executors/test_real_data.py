@@ -151,7 +151,7 @@ def test_a_quarter_of_mbpp_references_pass() -> None:
         lines = [*task["test_imports"], "def check(candidate):"]
         lines += ["    " + line for test in task["test_list"] for line in test.splitlines()]
         entry = re.findall(r"^def (\w+)", task["code"], re.MULTILINE)[-1]
-        suite = Suite(kind="check", code="\n".join(lines), entry_point=entry)
+        suite = Suite(kind="check", code="\n".join(lines), entry_point=entry, seconds=30.0)
         jobs.append(Job(key=str(task["task_id"]), code=task["code"], suite=suite))
     assert {k for k, v in judge_all(jobs).items() if not v.passed} == set()
 

@@ -7,6 +7,7 @@ import json
 from functools import cached_property
 
 from funprm.executors.grading import compare
+from funprm.executors.grading.assertions import Assertion, assertions, calls_source
 from funprm.executors.grading.named_tests import test_names
 from funprm.records import CaseResult, Json, Status, Suite
 
@@ -56,14 +57,17 @@ class PreparedSuite:
         self.total = len(suite.cases) if self.by_cases else 1
         self.weight = sum(len(case.input) + len(case.output or "") for case in suite.cases)
         self.fault = _fault(suite, self.seconds)
+        self._assertions: tuple[Assertion, ...] = ()
+        if suite.kind == "check":
+            self._assertions = assertions(suite.code, suite.entry_point)
 
     def payload(self) -> dict[str, Json]:
         """What a worker may know."""
         suite = self.suite
         return {
-            "kind": suite.kind,
+            "kind": "calls" if self._assertions else suite.kind,
             "entry": suite.entry_point,
-            "tests": suite.code,
+            "tests": calls_source(self._assertions) if self._assertions else suite.code,
             "prelude": suite.prelude,
             "inputs": self._inputs() if self.by_cases else [],
             "total": self.total,
@@ -108,8 +112,10 @@ class PreparedSuite:
         """
         if outcome in _FAILURES:
             status, digest, detail = _FAILURES[outcome], "", text[:500]
+            if self._assertions and outcome in ("time", "wall"):
+                status, detail = self._until_late(text, status)
         elif not self.by_cases:
-            status, detail = self._proven(text)
+            status, detail = self._asserted(text) if self._assertions else self._proven(text)
             digest = ""
         else:
             status, digest, detail = self._compared(index, outcome, text)
@@ -136,6 +142,26 @@ class PreparedSuite:
         case = self.suite.cases[index]
         parts = (("input", case.input), ("expected", case.output or ""), ("got", text))
         return Status.WRONG_ANSWER, digest, "; ".join(f"{n} {_excerpt(t)}" for n, t in parts)
+
+    def _until_late(self, text: str, status: Status) -> tuple[Status, str]:
+        """What the answers that came in time say: a wrong one failed before the time was over."""
+        found = self._asserted(text)
+        return found if found[0] is Status.WRONG_ANSWER else (status, "")
+
+    def _asserted(self, text: str) -> tuple[Status, str]:
+        """What a program's answers to the calls of assertions mean.
+
+        Args:
+            text: a line per answer; an error that ended them is in a last line, after a `!`.
+        """
+        lines = text.split("\n", len(self._assertions))
+        for number, assertion in enumerate(self._assertions):
+            line = lines[number] if number < len(lines) and lines[number] else "!no answer"
+            if line.startswith("!"):
+                return Status.RUNTIME_ERROR, line[1:500]
+            if line != assertion.expected:
+                return Status.WRONG_ANSWER, f"assert {assertion.source}; got {line[:_EXCERPT]}"
+        return Status.PASSED, ""
 
     def _proven(self, text: str) -> tuple[Status, str]:
         """What it means that test code came to its end, as it proved.

@@ -19,7 +19,8 @@ from typing import Any
 
 def _start(config: dict[str, Any]) -> Callable[[], None]:
     """Isolate this process; returns only in the children that run a program."""
-    from funprm.executors.inside import isolation, program, syscalls, watcher, zygote
+    from funprm.executors.inside import cgroup, isolation, program, syscalls, watcher, zygote
+    from funprm.executors.inside.usage import Processes
 
     if config["parent"]:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -27,12 +28,14 @@ def _start(config: dict[str, Any]) -> Callable[[], None]:
             os._exit(1)
     program.warm()
     layers = isolation.Isolation(config["disable"], config["scratch"], config["scratch_mb"])
+    group = cgroup.Group()
     layers.enter()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child:
         theirs.close()
-        watcher.watch(socket.socket(fileno=0), ours, child, layers)
+        group.adopt(child)
+        watcher.watch(socket.socket(fileno=0), ours, Processes(child, group), layers)
         os._exit(0)
     ours.close()
     if "pid" not in layers.off:  # then all that it runs ends with it

@@ -11,7 +11,6 @@ can reach of the library is compared with what it was. Standard library only.
 from __future__ import annotations
 
 import builtins
-import gc
 import opcode
 import operator
 import sys
@@ -127,7 +126,6 @@ class Proof:
         holds: its cases may share a process as long as `Library` finds nothing changed.
         stores: it sets or deletes attributes, of whatever.
         rebinds: it binds global names anew from within functions.
-        lingers: it has generators that may do something when they are collected, later.
         modules: modules that it uses, or uses parts of.
     """
 
@@ -151,7 +149,6 @@ class Proof:
         self.modules |= set(map(_home, given.values()))
         self.stores = bool(operations & _STORES or self._names & _CHANGING)
         self.rebinds = bool(operations & _GLOBAL_STORES)
-        self.lingers = any(map(_may_linger, parts))
         self.holds = (
             _MATCH not in operations
             and self.modules <= _ALLOWED.keys()
@@ -160,6 +157,7 @@ class Proof:
             and not self._names & _private
             and all(_allowed[module].issuperset(names or ()) for module, names in imports)
             and not any(self._names & _refused[module] for module in bound)
+            and not any(map(_may_linger, parts))
             and not any(map(_touches_special, parts))
         )
 
@@ -208,6 +206,9 @@ def _touches_special(code: types.CodeType) -> bool:
 
 
 def _may_linger(code: types.CodeType) -> bool:
+    """A generator that may do something when it is collected, which may be in a later case."""
+    if code.co_name == "<genexpr>":
+        return False
     return bool(code.co_flags & _GENERATORS and code.co_exceptiontable)
 
 
@@ -266,7 +267,6 @@ class Library:
     def __init__(self, proof: Proof) -> None:
         """Note what is there before the first case."""
         self._limit = sys.getrecursionlimit()
-        self._lingers = proof.lingers
         self._places: list[Mapping[str, Any]] = []
         if proof.stores:
             for stream in streams()[1:]:
@@ -300,8 +300,6 @@ class Library:
         Args:
             limit: the recursion limit counts, too.
         """
-        if self._lingers:
-            gc.collect()
         if limit and sys.getrecursionlimit() != self._limit:
             return False
         return all(map(_same, self._before, self._now()))

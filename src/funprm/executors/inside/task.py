@@ -8,6 +8,7 @@ in either. Standard library only.
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import json
 import marshal
@@ -54,6 +55,9 @@ class SuiteFile:
             place += size
         if kind == "functional":
             parts = [marshal.dumps([json.loads(a) for a in p.split(b"\n")]) for p in parts]
+        elif kind == "calls":
+            calls = ast.literal_eval(parts[0].decode("utf-8", "surrogatepass"))
+            parts = [marshal.dumps([marshal.dumps(call) for call in calls])]
         elif kind == "check":
             parts = [_compiled(parts[0])]
         self.spans: list[Span] = []
@@ -147,7 +151,7 @@ class Task:
         self.compiled = _read(program, place + code, compiled)
         os.close(program)
         self.inputs, self.tests = [], suite
-        if self.kind in ("stdin", "functional"):
+        if self.kind in ("stdin", "functional", "calls"):
             start = self._spans[0][0]
             data = _read(suite, start, sum(size for _, size in self._spans))
             self.inputs = [data[place - start : place - start + n] for place, n in self._spans]

@@ -12,6 +12,8 @@ import resource
 import time
 from contextlib import suppress
 
+from funprm.executors.inside.cgroup import Group
+
 _PAGE = resource.getpagesize() / (1 << 20)
 _TICKS = os.sysconf("SC_CLK_TCK")
 _MOST = 4096
@@ -19,15 +21,23 @@ _MOST = 4096
 
 
 class Processes:
-    """All processes of a sandbox but its first, the zygote."""
+    """All processes of a sandbox but its first, the zygote.
 
-    def __init__(self, zygote: int) -> None:
+    Attributes:
+        zygote: its process id, as this process sees it.
+        group: the control group that they are all in, or None.
+    """
+
+    def __init__(self, zygote: int, group: Group | None = None) -> None:
         """Keep /proc.
 
         Args:
             zygote: its process id, as this process sees it.
+            group: counts what they use, if it works.
         """
-        self._zygote = zygote
+        self.zygote = zygote
+        self.group = group if group and group.works else None
+        self._start = 0.0
         self._proc = -1
         with suppress(OSError):
             self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -35,7 +45,7 @@ class Processes:
 
     def members(self) -> list[int]:
         """Process ids, children after their parents."""
-        found = [self._zygote]
+        found = [self.zygote]
         for pid in found:
             if len(found) > _MOST:
                 break
@@ -44,8 +54,17 @@ class Processes:
         return found[1:]
 
     def cpu(self) -> float:
+        """CPU seconds since `start`, of those that have ended, too, if a group counts them."""
+        return self.group.cpu() - self._start if self.group else self.cpu_of_members()
+
+    def cpu_of_members(self) -> float:
         """CPU seconds of all that live, or are not collected yet, and of all they collected."""
         return sum(map(self._used, self.members()))
+
+    def start(self) -> None:
+        """A program begins."""
+        if self.group:
+            self._start = self.group.cpu()
 
     def first(self) -> int:
         """Process id of a program that has one process only; 0: it is not to be seen."""

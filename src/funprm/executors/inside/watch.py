@@ -139,6 +139,8 @@ class Child:
         self._over = False
         self._pid = 0
         self._slowdowns: list[float] = []
+        if settings["processes"]:
+            processes.start()
         self._cpu_mark = 0.0
         self._start = self._wall_mark = time.monotonic()
 
@@ -225,8 +227,10 @@ class Child:
     def _cpu(self) -> float:
         """CPU seconds of the whole program until now."""
         settings = self.job.suite.settings
-        if settings["processes"] or settings["kind"] == "check":
+        if settings["processes"]:
             return self._processes.cpu()
+        if settings["kind"] == "check":  # it has two
+            return self._processes.cpu_of_members()
         self._pid = self._pid or self._processes.first()
         return cpu_of(self._pid) if self._pid else 0.0
 
@@ -304,11 +308,14 @@ class Child:
             self._take_parting(letter, text)
         elif kind == "functional" and letter != b"E" and outcome:
             self._answer(outcome, text, cpu, wall)
-        elif outcome and letter in b"ewmE":
+        elif outcome and letter in b"ewmE" and not self._failure:
             self._failure = outcome, text
             self._fatal = letter == b"E"
         elif kind == "stdin" and letter == b"x":
             self._take_output(cpu, wall)
+        elif kind == "calls" and letter in b"ox":  # an answer, and the end of them
+            self._output += text
+            self._finished = letter == b"x"
         elif letter == b"p" and self._secret and not self.job.suite.by_cases:
             self._take_proof(text)
         else:
@@ -324,6 +331,8 @@ class Child:
     def _take_parting(self, letter: bytes, text: bytes) -> None:
         """Later cases have a process each; the compiled program counts only as first record."""
         if letter == b"a":
+            if self.job.one_by_one:
+                raise protocol.ProtocolError("a case that is alone already")
             self.job.one_by_one = True
             self._end = self.job.next + (not self._answered)
             if not self._answered:
@@ -334,16 +343,19 @@ class Child:
     def _take_output(self, cpu: int, wall: int) -> None:
         """Report a case whose output has come to its mark."""
         if not self._mark:
+            if self._finished:
+                raise protocol.ProtocolError("a case that has ended already")
             self._finished = True
-        while self._mark:
-            end = self._output.find(self._mark)
-            if end >= 0:
-                text = bytes(memoryview(self._output)[:end])
-                del self._output[: end + len(self._mark)]
-                self._answer("output", text, cpu, wall)
-                return
-            if not self.read_stdout() or self.reason:  # a record that the program made up
-                return
+            return
+        place, size = -1, 0
+        while place < 0:
+            place = self._output.find(self._mark, max(0, size - len(self._mark)))
+            size = len(self._output)
+            if place < 0 and (not self.read_stdout() or self.reason):
+                raise protocol.ProtocolError("the end of a case without its mark")
+        text = bytes(memoryview(self._output)[:place])
+        del self._output[: place + len(self._mark)]
+        self._answer("output", text, cpu, wall)
 
     def _answer(self, outcome: str, text: bytes, cpu: int, wall: int) -> None:
         """A case is over, as the process says."""
@@ -368,18 +380,24 @@ class Child:
         if self.reason == "stop" or job.done or job.next >= self._end:
             return
         wall = time.monotonic() - self._wall_mark
+        if job.suite.settings["processes"] and self._processes.group:
+            cpu = max(cpu, self._processes.cpu())  # nobody may have collected some of them
         spent = max(0.0, cpu - self._cpu_mark)
         outcome, text = self._outcome(status, spent)
         job.report(outcome, text, max(0, int(1e6 * spent) - self._claimed), int(1e6 * wall))
         while self._fatal and not job.done:
             job.report(outcome, text, 0, 0)
 
+    def _answers(self) -> bytes:
+        """What calls gave before time or memory ran out; the host may find a wrong one in it."""
+        return bytes(self._output) if self.job.suite.settings["kind"] == "calls" else b""
+
     def _outcome(self, status: int, spent: float) -> tuple[str, bytes]:
         code = os.waitstatus_to_exitcode(status)
         if self.reason and self.reason != "error":
-            return self.reason, b""
+            return self.reason, self._answers()
         if spent > self._limit(spent) or code == -signal.SIGXCPU:
-            return "time", b""
+            return "time", self._answers()
         if self._failure:
             return self._failure
         if self._finished or (self.job.suite.settings["kind"] == "stdin" and code == 0):

@@ -51,18 +51,18 @@ class HostGoneError(Exception):
 class Watcher:
     """The loop of a worker's first process."""
 
-    def __init__(self, host: socket.socket, link: socket.socket, zygote: int) -> None:
+    def __init__(self, host: socket.socket, link: socket.socket, processes: Processes) -> None:
         """Set up; `run` does the work.
 
         Args:
             host: the connection to the host.
             link: the connection to the zygote.
-            zygote: its process id.
+            processes: the sandbox's.
         """
         link.setblocking(False)
         self._host = protocol.Connection(host, protocol.TO_WORKER)
         self._link = link
-        self._processes = Processes(zygote)
+        self._processes = processes
         self._folders: Folders | None = None
         self._suites: dict[int, Suite] = {}
         self._preludes: dict[str, int] = {"": -1}
@@ -90,6 +90,7 @@ class Watcher:
         clock.warm_up()
         layers.settle(hello["off"], hello["uid"])
         self._folders = layers.folders
+        hello["group"] = self._processes.group is not None
         self._outbox.append(protocol.Frame("hello", hello))
         while True:
             if self._queue and self._host.waiting < _HIGH:
@@ -306,22 +307,26 @@ def _is_import(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr | ast.Assign) and ast.unparse(node) in _HARMLESS
 
 
-def watch(host: socket.socket, link: socket.socket, zygote: int, layers: Isolation) -> None:
+def watch(
+    host: socket.socket, link: socket.socket, processes: Processes, layers: Isolation
+) -> None:
     """Be the watcher until the host goes away; then end the zygote with all that it runs.
 
     Args:
         host: the connection to the host.
         link: the connection to the zygote.
-        zygote: its process id.
+        processes: the sandbox's.
         layers: what isolates it.
     """
     try:
-        Watcher(host, link, zygote).run(layers)
+        Watcher(host, link, processes).run(layers)
     except HostGoneError:
         pass
     finally:
         link.close()  # the zygote ends what it runs, and itself
-        _reap(zygote)
+        _reap(processes.zygote)
+        if processes.group:
+            processes.group.close()
         layers.folders.close()
 
 

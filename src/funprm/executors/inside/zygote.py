@@ -125,8 +125,7 @@ class _Zygote:
         os.chdir(task.scratch)
         if os.environ["TMPDIR"] != task.scratch:
             os.environ["HOME"] = os.environ["TMPDIR"] = task.scratch
-        if not self._layers.sweeps:
-            os.setsid()
+        os.setsid()  # a process group to be found by, and a share of the processor of its own
         task.confine = lambda: self._confine(task)
         return task
 

@@ -12,7 +12,7 @@ from funprm.executors import protocol
 from funprm.executors.grading.suites import PreparedSuite
 from funprm.records import Case, Status, Suite
 
-_CHECK = "def check(candidate):\n    assert candidate(20) == 21\n"
+_CHECK = "def check(candidate):\n    answer = candidate(20)\n    assert answer == 21\n"
 _PROGRAMS = (
     (
         Suite(kind="stdin", cases=(Case(input="1", output="2"), Case(input="3", output="4"))),

@@ -218,8 +218,18 @@ class Dispatch:
             frames.append(_frame(pending))
             self._pending[pending.number] = pending
             worker.jobs[pending.number] = len(frames[-1].body)
-        if not worker.send(frames):
+        try:
+            alive = worker.send(frames)
+        except protocol.ProtocolError as error:
+            self._give_up(worker, batch, f"program or suite are too large: {error}")
+            alive = False
+        if not alive:
             self._bury(worker)
+
+    def _give_up(self, worker: Worker, batch: list[_Pending], why: str) -> None:
+        for pending in batch:
+            del self._pending[pending.number], worker.jobs[pending.number]
+            self._ready.append(not_judged(pending.job, pending.suite.total, why))
 
     # --- receiving ---
 

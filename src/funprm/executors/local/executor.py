@@ -195,9 +195,15 @@ def probe(python: str = "", disable: tuple[str, ...] = ()) -> dict[str, str]:
     Raises:
         ExecutorError: a worker cannot be started.
     """
+    return _probed(python, disable)[0]
+
+
+def _probed(python: str, disable: tuple[str, ...]) -> tuple[dict[str, str], bool]:
+    """Layers that are off, and whether there is a control group."""
     with LocalExecutor(1, python=python, disable=disable, require_isolation=("none",)) as executor:
         executor._start()
-        return dict(executor._workers[0].layers_off or {})
+        worker = executor._workers[0]
+        return dict(worker.layers_off or {}), worker.has_group
 
 
 def doctor(python: str = "") -> list[tuple[str, bool, str, str]]:
@@ -206,8 +212,8 @@ def doctor(python: str = "") -> list[tuple[str, bool, str, str]]:
     Raises:
         ExecutorError: a worker cannot be started.
     """
-    off = probe(python)
-    kept = levels.holds(off)
+    off, group = _probed(python, ())
+    kept = levels.holds(off, group=group)
     return [
         (
             name,

@@ -48,16 +48,20 @@ def missing(required: Collection[str], off: Collection[str]) -> list[str]:
     ]
 
 
-def holds(off: Collection[str]) -> dict[str, str]:
+def holds(off: Collection[str], *, group: bool) -> dict[str, str]:
     """By layer, what keeps the limits that depend on it.
 
     Args:
         off: layers that are not in force.
+        group: there is a control group per worker.
     """
     shared = "several times" if "pid" in off else "once"
     kernel = "tasks: 64, by the kernel"
     watcher = "processes: 64, looked at every 20 ms; threads are not bounded"
     several = f"memory of several processes: looked at every 20 ms, shared pages count {shared}"
+    several += "; their CPU time: " + (
+        "by a control group" if group else "of those that live or were collected"
+    )
     one = "" if "limits" in off else "memory, files and CPU time of one process: by the kernel; "
     return {
         "user": watcher if "user" in off else kernel,

@@ -45,6 +45,7 @@ class Worker:
     Attributes:
         layers_off: isolation layer to reason, for layers that are not in force; None: not known.
         python: version of its interpreter.
+        has_group: a control group counts what its programs use.
         ready: it has passed its test programs.
         jobs: ids of the jobs that it has and has not ended, with their bytes.
         pace: seconds per job, lately; 0 before the first.
@@ -58,6 +59,7 @@ class Worker:
         """
         self.layers_off: dict[str, str] | None = None
         self.python = ""
+        self.has_group = False
         self.ready = False
         self.jobs: dict[int, int] = {}
         self.pace = 0.0
@@ -175,6 +177,7 @@ class Worker:
         if frame.kind == "hello" and self.layers_off is None:
             self.layers_off = dict(frame.fields[0].get("off", {}))
             self.python = str(frame.fields[0].get("python", ""))
+            self.has_group = frame.fields[0].get("group") is True
             return self.send(self._canary.frames(self.suite_frames))
         if frame.kind != "alive":
             self.ready = self._canary.take(frame)

@@ -1,0 +1,7 @@
+import itertools
+
+count = itertools.count()
+
+
+def f(x):
+    return next(count)

@@ -1,0 +1,7 @@
+try:
+    exit.seen
+except AttributeError:
+    print("fresh")
+else:
+    print("seen")
+exit.seen = 1

@@ -1,0 +1,9 @@
+import sys
+
+try:
+    sys.stdout.buffer.seen
+except AttributeError:
+    print("fresh")
+else:
+    print("seen")
+sys.stdout.buffer.seen = 1
