@@ -48,6 +48,7 @@ class HumanEvalDataset(FileDataset[_HumanEvalRow]):
     """
 
     row: ClassVar[type] = _HumanEvalRow
+    reader: ClassVar[int] = 2
     title: ClassVar[str] = "HumanEval"
 
     version: Version = "base"
@@ -153,6 +154,7 @@ class MbppDataset(FileDataset[_MbppRow]):
     """
 
     row: ClassVar[type] = _MbppRow
+    reader: ClassVar[int] = 2
     title: ClassVar[str] = "MBPP"
 
     split: Split | Literal["official"] | Fractions = "official"  # type: ignore[assignment]

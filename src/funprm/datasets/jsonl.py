@@ -55,6 +55,7 @@ class JsonlDataset(DatedDataset[_Row]):
     """
 
     row: ClassVar[type] = _Row
+    reader: ClassVar[int] = 2
     title: ClassVar[str] = "one's own"
 
     def __post_init__(self) -> None:

@@ -69,6 +69,7 @@ class LiveCodeBenchDataset(DatedDataset[_Row]):
     """LiveCodeBench's code generation problems, by release, window and split."""
 
     row: ClassVar[type] = _Row
+    reader: ClassVar[int] = 2
     title: ClassVar[str] = "LiveCodeBench"
 
     release: str = "release_v6"
