@@ -11,8 +11,8 @@ from funprm.executors.local.worker import Worker
 _LOOK = 1.0
 """Seconds between looks for silent workers."""
 _MOST_FAILURES, _MOST_LATER = 8, 100
-"""Workers that may end in a row before one of them was ready: at first, and once one has been, which
-shows that they can start."""
+"""Workers that may end in a row before one of them was ready: at first, and once one has been,
+which shows that they can start."""
 
 
 class Pool:
