@@ -2,8 +2,8 @@
 
 Jobs are read only as fast as workers end them. Three kinds go before new ones: jobs whose
 worker died (from the second time on alone on a worker, so that a further death has one suspect),
-programs that somebody has killed, and programs that ran out of wall time without having had the processor (once more,
-with all other workers idle).
+programs that somebody has killed, and programs that ran out of wall time without having had the
+processor (once more, with all other workers idle).
 """
 
 import itertools
