@@ -1,9 +1,9 @@
 """Which job goes to which worker, and what becomes of it.
 
 Jobs are read only as fast as workers end them. Three kinds go before new ones: jobs whose
-worker died (alone on a worker, so that a further death has one suspect), programs that somebody
-has killed, and programs that ran out of wall time without having had the processor (once more,
-with all other workers idle).
+worker died (from the second time on alone on a worker, so that a further death has one suspect),
+programs that somebody has killed, and programs that ran out of wall time without having had the
+processor (once more, with all other workers idle).
 """
 
 import itertools
@@ -192,7 +192,7 @@ class Dispatch:
         """A worker with a suspect job gets no other, nor one that still has enough."""
         if not worker.ready or worker.bytes_ahead > _MOST_BYTES_AHEAD:
             return False
-        suspect = any(self._pending[n].deaths for n in worker.jobs)
+        suspect = any(self._pending[n].deaths > 1 for n in worker.jobs)
         return not suspect and len(worker.jobs) <= _room(worker) // 2
 
     def _next(self) -> Iterator[_Pending]:
@@ -289,7 +289,7 @@ class Dispatch:
             self._ready.append(not_judged(pending.job, pending.suite.total, why))
         else:
             pending.again(pending.first, shared=pending.shared, alone=pending.alone)
-            self._suspects.append(pending)
+            (self._suspects if pending.deaths > 1 else self._urgent).append(pending)
 
 
 def _room(worker: Worker) -> int:

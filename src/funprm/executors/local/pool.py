@@ -10,8 +10,9 @@ from funprm.executors.local.worker import Worker
 
 _LOOK = 1.0
 """Seconds between looks for silent workers."""
-_MOST_FAILURES = 8
-"""Workers that may end in a row before one of them was ready."""
+_MOST_FAILURES, _MOST_LATER = 8, 100
+"""Workers that may end in a row before one of them was ready: at first, and once one has been,
+which shows that they can start."""
 
 
 class Pool:
@@ -34,6 +35,7 @@ class Pool:
         self._start = start
         self._accept = accept
         self._failures = 0
+        self._most_failures = _MOST_FAILURES
 
     def fill(self, count: int) -> None:
         """Start workers until there are so many, and wait until all are ready.
@@ -77,7 +79,7 @@ class Pool:
         if frames and worker.layers_off is not None:
             self._accept(worker.layers_off)
         if worker.ready:
-            self._failures = 0
+            self._failures, self._most_failures = 0, _MOST_LATER
         return alive
 
     def replace(self, dead: Worker) -> None:
@@ -88,7 +90,7 @@ class Pool:
         """
         if not dead.ready:
             self._failures += 1
-            if self._failures >= _MOST_FAILURES:
+            if self._failures >= self._most_failures:
                 raise ExecutorError(f"a worker of the judge did not start: {dead.error()}")
         place = self.workers.index(dead)
         dead.close(at_once=True)
