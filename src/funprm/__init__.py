@@ -1,3 +1,64 @@
-"""FunPRM: process reward models for code, in which every function is a step."""
+"""FunPRM: process reward models for code, in which every function is a step.
+
+The nouns and verbs below are opened when they are first used, so that importing stays instant and
+torch is loaded only with a model. `__init__.pyi` tells type checkers where they are.
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Case": "records",
+    "Generation": "records",
+    "Problem": "records",
+    "Suite": "records",
+    "HuggingFacePolicy": "policies.huggingface",
+    "OpenAIPolicy": "policies.openai_api",
+    "ReplayPolicy": "policies.replay",
+    "LocalExecutor": "executors.local.executor",
+    "doctor": "executors.local.executor",
+    "ProcessRewardModel": "pipeline.one_problem",
+    "FunctionScores": "pipeline.one_problem",
+    "Judgement": "pipeline.one_problem",
+    "Solution": "pipeline.solution",
+    "RunResult": "pipeline.reporting",
+    "sample": "api.problems",
+    "asample": "api.problems",
+    "judge": "api.problems",
+    "load_prm": "api.problems",
+    "select": "api.problems",
+    "solve": "api.problems",
+    "asolve": "api.problems",
+    "steps_of": "api.problems",
+    "run": "api.runs",
+    "run_stage": "api.runs",
+    "demo": "api.runs",
+    "run_lab": "api.runs",
+    "judge_file": "api.runs",
+    "check_dataset": "api.runs",
+    "export": "api.runs",
+    "import_programs": "api.runs",
+    "validate_problems": "api.runs",
+    "FunprmError": "errors",
+}
+"""The module of every name."""
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        from funprm.errors import missing_package
+
+        raise missing_package(f"funprm.{name}", error) from error
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -7,10 +7,15 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from funprm import __version__
-from funprm.errors import ConfigError, FunprmError, InputError
+from funprm.errors import ConfigError, FunprmError, InputError, missing_package
+
+if TYPE_CHECKING:
+    from funprm.commands.check_dataset import Check
+    from funprm.commands.judged import Judged
+    from funprm.pipeline.reporting import RunResult
 
 _JUDGE_OPTIONS = ("workers", "compat", "python", "require_isolation")
 """Options of `funprm judge` that are settings of its executor."""
@@ -194,81 +199,77 @@ def _add_tools(verbs: Any) -> None:  # noqa: ANN401
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from funprm.console import progress_for
-    from funprm.pipeline.stages import run_all
+    from funprm.api.runs import run
 
-    with closing(progress_for()) as progress:
-        _print_summary(run_all(_config(arguments), progress), arguments.json)
+    _print_result(run(arguments.config, _settings(arguments), progress=True), arguments.json)
 
 
 def _demo(arguments: argparse.Namespace) -> None:
-    from funprm.config import load_config
-    from funprm.console import progress_for
-    from funprm.pipeline.stages import demo_config, run_all
+    from funprm.api.runs import demo
 
-    name = "demo-quick" if arguments.quick else "demo"
-    output = arguments.output or f"runs/{name}" + (f"-{arguments.seed}" if arguments.seed else "")
-    given = {"output": output, "seed": arguments.seed, "dataset.seed": arguments.seed}
-    config = load_config(demo_config(name), given)
-    with closing(progress_for()) as progress:
-        _print_summary(run_all(config, progress), arguments.json)
+    asked = {name: getattr(arguments, name) for name in ("quick", "seed", "output")}
+    _print_result(demo(**asked, progress=True), arguments.json)
 
 
 def _lab(arguments: argparse.Namespace) -> None:
-    from funprm.config import parse_override
-    from funprm.console import progress_for
-    from funprm.lab.config import load_lab, shipped
-    from funprm.lab.run import run_lab
+    from funprm.api.runs import run_lab
 
-    given = {"seeds": arguments.seeds, "output": arguments.output}
-    given = {key: value for key, value in given.items() if value is not None}
-    path = arguments.config or shipped("lab-quick" if arguments.quick else "lab")
-    config = load_lab(path, {**given, **dict(map(parse_override, arguments.set))})
-    with closing(progress_for()) as progress:
-        _write(run_lab(config, progress).rstrip())
+    settings = _settings(arguments, ("seeds", "output"))
+    _write(run_lab(arguments.config, settings, quick=arguments.quick, progress=True).rstrip())
 
 
 def _stage(arguments: argparse.Namespace) -> None:
-    from funprm.console import progress_for
-    from funprm.pipeline.stages import run_stage, train_together
+    from funprm.api.runs import run_stage
 
     rank, size = _launched()
     if size > 1:
-        with closing(progress_for(io.StringIO() if rank else None)) as progress:
-            train_together(_config(arguments), progress, first=rank == 0)
+        _train_together(arguments, rank)
         return
-    with closing(progress_for()) as progress:
-        run_stage(_config(arguments), progress, arguments.verb)
+    run_stage(arguments.config, arguments.verb, _settings(arguments), progress=True)
 
 
-def _config(arguments: argparse.Namespace) -> Any:  # noqa: ANN401
-    from funprm.config import load_config, parse_override
+def _train_together(arguments: argparse.Namespace, rank: int) -> None:
+    from funprm.config import load_config
+    from funprm.console import progress_for
+    from funprm.pipeline.stages import train_together
 
-    given = {"output": arguments.output, "seed": arguments.seed}
-    given = {key: value for key, value in given.items() if value is not None}
-    return load_config(arguments.config, {**given, **dict(map(parse_override, arguments.set))})
+    config = load_config(arguments.config, _settings(arguments))
+    with closing(progress_for(io.StringIO() if rank else None)) as progress:
+        train_together(config, progress, first=rank == 0)
+
+
+def _settings(
+    arguments: argparse.Namespace, options: Sequence[str] = ("output", "seed")
+) -> dict[str, Any]:
+    """What some options and `--set` put in place of a file's settings."""
+    given = {name: getattr(arguments, name) for name in options}
+    given = {name: value for name, value in given.items() if value is not None}
+    return {**given, **_overrides(arguments)}
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
+    from funprm.config import parse_override
+
+    return dict(map(parse_override, arguments.set))
 
 
 def _solve(arguments: argparse.Namespace) -> int:
-    from tempfile import TemporaryDirectory
+    from funprm.api.problems import solve
 
-    from funprm.config import parse_override
-    from funprm.console import progress_for
-    from funprm.pipeline.solving import solve, solve_config
-
-    problem = _problem(arguments)
-    given = {"seed": arguments.seed, "generate.n": arguments.n}
-    given = {key: value for key, value in given.items() if value is not None}
-    given |= dict(map(parse_override, arguments.set))
-    with TemporaryDirectory(prefix="funprm-") as scratch, closing(progress_for()) as progress:
-        output = arguments.output or scratch
-        config = solve_config(arguments.config, output, problem, given)
-        try:
-            solution = solve(config, problem, progress, arguments.prm)
-        except KeyboardInterrupt:
-            kept = "run the same command again to go on"
-            lost = "give --output FOLDER to keep answers"
-            raise KeyboardInterrupt(kept if arguments.output else lost) from None
+    try:
+        solution = solve(
+            _problem(arguments),
+            prm=arguments.prm or None,
+            n=arguments.n,
+            config=arguments.config,
+            settings=_settings(arguments, ("seed",)),
+            output=arguments.output,
+            progress=True,
+        )
+    except KeyboardInterrupt:
+        kept = "run the same command again to go on"
+        lost = "give --output FOLDER to keep answers"
+        raise KeyboardInterrupt(kept if arguments.output else lost) from None
     if arguments.scores:
         sys.stderr.write(solution.table() + "\n")
     sys.stderr.write(f"funprm: {solution.summary}\n")
@@ -297,13 +298,11 @@ def _problem(arguments: argparse.Namespace) -> Any:  # noqa: ANN401
     return problem_of(_read_text(arguments.statement), fields, where)
 
 
-def _print_summary(summary: Any, as_json: bool) -> None:  # noqa: ANN401
-    _write(summary.json() if as_json else summary.text())
+def _print_result(result: "RunResult", as_json: bool) -> None:
+    _write(result.json() if as_json else result.text())
 
 
 def _steps(arguments: argparse.Namespace) -> None:
-    import msgspec
-
     from funprm.steps import find_steps, step_texts
 
     code = _read_text(arguments.file)
@@ -311,7 +310,7 @@ def _steps(arguments: argparse.Namespace) -> None:
         raise InputError(f"{arguments.file} is empty: expected a program")
     ends, names = find_steps(code)
     if arguments.json:
-        _write(msgspec.json.encode({"ends": ends, "names": names}).decode())
+        _print_json({"ends": ends, "names": names})
         return
     for number, (name, text) in enumerate(zip(names, step_texts(code, ends), strict=True), 1):
         _write(f"# --- step {number}: {name or '(no function)'} ---\n{text.rstrip()}")
@@ -330,96 +329,88 @@ def _read_text(name: str) -> str:
 
 
 def _judge(arguments: argparse.Namespace) -> int:
-    import msgspec
-
-    from funprm.commands.judge import judge
-    from funprm.commands.problems import given
-    from funprm.config import parse_override
-    from funprm.console import progress_for
+    from funprm.api.runs import judge_file
 
     options = {name: getattr(arguments, name) for name in _JUDGE_OPTIONS}
     settings = {f"executor.{name}": value for name, value in options.items() if value}
-    with closing(progress_for()) as progress:
-        judged = judge(
-            given(arguments.problems, {**settings, **dict(map(parse_override, arguments.set))}),
-            arguments.programs,
-            arguments.out,
-            suite=arguments.suite,
-            warn=lambda line: sys.stderr.write(f"funprm: {' '.join(line.split())}\n"),
-            progress=progress,
-        )
-    _write(msgspec.json.encode(judged.json()).decode() if arguments.json else judged.text())
+    judged = judge_file(
+        arguments.problems,
+        arguments.programs,
+        arguments.out,
+        suite=arguments.suite,
+        settings={**settings, **_overrides(arguments)},
+        warn=lambda line: sys.stderr.write(f"funprm: {' '.join(line.split())}\n"),
+        progress=True,
+    )
+    _print_counts(judged, arguments.json)
     return judged.exit_code
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    import msgspec
-
-    from funprm.commands.export import Wanted, export
-    from funprm.console import progress_for
-    from funprm.pipeline.run import Run
+    from funprm.api.runs import export
 
     names = ("format", "out", "split", "selector", "model")
-    asked = Wanted(**{name: getattr(arguments, name) for name in names})
-    with closing(progress_for()) as progress, Run(_config(arguments), progress) as run:
-        done = export(run, asked)
+    asked = {name: getattr(arguments, name) for name in names}
+    done = export(arguments.config, **asked, settings=_settings(arguments), progress=True)
     if arguments.json:
-        _write(msgspec.json.encode(done).decode())
+        _print_json(done)
     else:
         _write(f"{done['rows']} rows in {arguments.out}; {done['left_out']} programs left out")
 
 
 def _import(arguments: argparse.Namespace) -> None:
-    import msgspec
-
-    from funprm.commands.import_programs import import_programs
-    from funprm.config import parse_override
+    from funprm.api.runs import import_programs
 
     counts = import_programs(
         arguments.file,
         arguments.out,
         verdicts=arguments.verdicts,
         problems=arguments.problems,
-        settings=dict(map(parse_override, arguments.set)),
+        settings=_overrides(arguments),
     )
     if arguments.json:
-        _write(msgspec.json.encode(counts).decode())
+        _print_json(counts)
     else:
         shown = ", ".join(f"{count} {name}" for name, count in counts.items())
         _write(f"{sum(counts.values())} programs in {arguments.out}: {shown}")
 
 
 def _check_dataset(arguments: argparse.Namespace) -> int:
-    import msgspec
+    from funprm.api.runs import check_dataset
 
-    from funprm.commands.check_dataset import check_dataset
-    from funprm.config import parse_override
-    from funprm.console import progress_for
-
-    overrides = dict(map(parse_override, arguments.set))
-    with closing(progress_for()) as progress:
-        check = check_dataset(arguments.dataset, overrides, progress)
-    _write(msgspec.json.encode(check.json()).decode() if arguments.json else check.text())
+    check = check_dataset(arguments.dataset, _overrides(arguments), progress=True)
+    _print_counts(check, arguments.json)
     return check.exit_code
 
 
 def _validate(arguments: argparse.Namespace) -> None:
-    from funprm.commands.validate_problems import validate_problems
+    from funprm.api.runs import validate_problems
 
     _write(validate_problems(arguments.file))
 
 
 def _doctor(arguments: argparse.Namespace) -> None:
-    import msgspec
-
     from funprm.executors.local.executor import doctor
 
     rows = doctor()
     if arguments.json:
-        _write(msgspec.json.encode(rows).decode())
+        _print_json(rows)
         return
     for layer, on, why, cure in rows:
         _write(f"{'on ' if on else 'off'}  {layer:<12} {'; '.join(filter(None, (why, cure)))}")
+
+
+def _print_counts(counts: "Judged | Check", as_json: bool) -> None:
+    if as_json:
+        _print_json(counts.json())
+    else:
+        _write(counts.text())
+
+
+def _print_json(value: object) -> None:
+    import msgspec
+
+    _write(msgspec.json.encode(value).decode())
 
 
 def _launched() -> tuple[int, int]:
@@ -462,10 +453,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{who}: {' '.join(str(error).split())}\n")
         return 2
     except ModuleNotFoundError as error:
-        sys.stderr.write(
-            f"funprm: this needs the package {error.name!r}, which is not installed: "
-            "pip install 'funprm[train,serve,report,data]'\n"
-        )
+        sys.stderr.write(f"funprm: {missing_package('this', error)}\n")
         return 2
     except KeyboardInterrupt as interruption:
         hint = str(interruption) or "run the same command again to go on"

@@ -1,7 +1,9 @@
 """What a person sees while work goes on: bars on a terminal, plain lines elsewhere."""
 
 import sys
+import threading
 import time
+from asyncio import CancelledError
 from typing import TextIO
 
 from rich.console import Console
@@ -14,6 +16,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from funprm import interfaces
 
 PLAIN_INTERVAL = 10.0
 """Seconds between lines of the plain mode."""
@@ -96,6 +100,56 @@ class PlainProgress:
     def _print(self, text: str) -> None:
         self._stream.write(f"{self._stage:<9} {text}\n")
         self._stream.flush()
+
+
+class SilentProgress:
+    """Shows nothing: what functions use where nobody asked for progress."""
+
+    def start(self, stage: str, total: int, done: int = 0) -> None:
+        """Nothing."""
+
+    def advance(self, count: int = 1) -> None:
+        """Nothing."""
+
+    def finish(self, note: str) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class StoppableProgress:
+    """Passes on to another, until it is stopped: then it ends the work at its next sign.
+
+    Args:
+        shown: what it passes on to.
+    """
+
+    def __init__(self, shown: interfaces.Progress) -> None:
+        self._shown = shown
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End the work; may be called from another thread."""
+        self._stopped.set()
+
+    def start(self, stage: str, total: int, done: int = 0) -> None:
+        """A stage begins."""
+        self._check()
+        self._shown.start(stage, total, done)
+
+    def advance(self, count: int = 1) -> None:
+        """Units are done."""
+        self._check()
+        self._shown.advance(count)
+
+    def finish(self, note: str) -> None:
+        """The stage is complete."""
+        self._shown.finish(note)
+
+    def _check(self) -> None:
+        if self._stopped.is_set():
+            raise CancelledError("the caller was cancelled")
 
 
 def progress_for(stream: TextIO | None = None) -> BarProgress | PlainProgress:

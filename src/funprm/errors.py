@@ -9,7 +9,8 @@ FunprmError                the command line prints its one line and exits with 2
 ├── StoreError             the run folder: other settings, no space left, not writable
 ├── PolicyError            the policy cannot answer (endpoint, key, model name)
 ├── ExecutorError          the judge cannot work (isolation missing, interpreter missing)
-└── TrainingError          training cannot go on (loss is NaN, empty meta set, out of memory)
+├── TrainingError          training cannot go on (loss is NaN, empty meta set, out of memory)
+└── MissingPackageError    a package of one of the extras is not installed
 
 A message says what was got, what was expected, and what to do.
 """
@@ -56,6 +57,40 @@ class ExecutorError(FunprmError):
 
 class TrainingError(FunprmError):
     """Training cannot go on."""
+
+
+class MissingPackageError(FunprmError, ImportError):
+    """A package of one of the extras is not installed."""
+
+
+_EXTRAS = {
+    "train": ("torch", "transformers", "peft", "safetensors", "tokenizers"),
+    "serve": ("httpx",),
+    "report": ("jinja2", "markupsafe", "matplotlib"),
+    "data": ("huggingface_hub", "pyarrow"),
+    "distributed": ("accelerate",),
+    "tensorboard": ("tensorboard",),
+}
+"""Packages by the extra that installs them."""
+
+
+def missing_package(what: str, error: ModuleNotFoundError) -> MissingPackageError:
+    """The error that says how to install what could not be imported.
+
+    >>> print(missing_package("this", ModuleNotFoundError(name="torch")))
+    this needs the package 'torch', which is not installed: pip install 'funprm[train]'
+
+    Args:
+        what: needs the package.
+        error: as the import raised it.
+    """
+    package = (error.name or "").partition(".")[0]
+    extra = next((name for name, packages in _EXTRAS.items() if package in packages), "")
+    install = f"'funprm[{extra}]'" if extra else package
+    return MissingPackageError(
+        f"{what} needs the package {package!r}, which is not installed: pip install {install}",
+        name=package,
+    )
 
 
 def nearest(name: str, known: Iterable[str], most: int = 50) -> str:

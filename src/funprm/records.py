@@ -4,13 +4,19 @@ Every record that is stored has a `key`: a hash of what determines it. Ids are n
 Text offsets count characters. Times are seconds, memory is mebibytes.
 """
 
-import base64
 import hashlib
 import json
-import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Literal
+
+from funprm.errors import InputError
+from funprm.suites import PACKED_FROM as PACKED_FROM
+from funprm.suites import Case as Case
+from funprm.suites import Example as Example
+from funprm.suites import Suite as Suite
+from funprm.suites import SuiteKind as SuiteKind
 
 SCHEMA = 1
 """Version of all record types; raised when a stored field changes its meaning."""
@@ -49,76 +55,8 @@ def shared_fields(record: Any, kind: type[Any]) -> dict[str, Any]:  # noqa: ANN4
     return {f.name: getattr(record, f.name) for f in fields(record) if f.name in names}
 
 
-SuiteKind = Literal["stdin", "functional", "check", "unittest"]
 Split = Literal["train", "meta", "validation", "test"]
 Difficulty = Literal["easy", "medium", "hard", ""]
-
-PACKED_FROM = 65_536
-"""Characters of a suite's cases from which on they are packed."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
-    """One test: input and expected output.
-
-    For `stdin` suites both are the text of a stream. For `functional` suites `input` holds one
-    JSON value per line (the arguments) and `output` one JSON value. `output` None means that
-    nothing is compared: the case only asks what the program answers.
-    """
-
-    input: str
-    output: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Suite:
-    """The tests of a problem, of one kind, with their limits.
-
-    kind `stdin`: the program reads standard input. `functional`: `entry_point` names a function,
-    or a method of `class Solution`. `check`: `code` defines `check(candidate)`, called with
-    `entry_point` (a name or an expression such as `Solution().f`). `unittest`: `code` defines
-    `class TestCases(unittest.TestCase)`.
-    """
-
-    kind: SuiteKind
-    cases: tuple[Case, ...] = ()
-    packed: str = ""
-    """In place of many cases: base64 of zlib of JSON, a list of [input, output]. Only the judge
-    unpacks them; on disk and in memory a suite keeps to a fraction of its size."""
-    entry_point: str = ""
-    code: str = ""
-    prelude: str = ""
-    """Source placed before the program (imports in scope, a calibrated stub)."""
-    seconds: float = 6.0
-    """CPU limit per case, or of the whole suite for `check` and `unittest`."""
-    memory_mb: int = 1024
-
-    @property
-    def has_tests(self) -> bool:
-        """Whether there is anything to judge a program by."""
-        return bool(self.cases or self.packed or self.code)
-
-    def compact(self) -> "Suite":
-        """The suite with its cases packed, if they are large; else as it is."""
-        size = sum(len(case.input) + len(case.output or "") for case in self.cases)
-        if size < PACKED_FROM:
-            return self
-        text = json.dumps([[case.input, case.output] for case in self.cases])
-        packed = base64.b64encode(zlib.compress(text.encode(), level=1)).decode()
-        return replace(self, cases=(), packed=packed)
-
-    def unpacked(self) -> "Suite":
-        """The suite with its cases to hand.
-
-        >>> suite = Suite(kind="stdin", cases=(Case(input="1" * PACKED_FROM, output="2"),))
-        >>> suite.compact().cases, suite.compact().unpacked() == suite
-        ((), True)
-        """
-        if not self.packed:
-            return self
-        rows = json.loads(zlib.decompress(base64.b64decode(self.packed)))
-        cases = tuple(Case(input=given, output=output) for given, output in rows)
-        return replace(self, cases=cases, packed="")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +79,81 @@ class Problem:
     reference: str | None = None
     date: str = ""
     platform: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        statement: str,
+        *,
+        entry_point: str = "",
+        examples: Iterable[Example] = (),
+        hidden: Iterable[Example] | Suite = (),
+        starter_code: str = "",
+        problem_id: str = "problem",
+    ) -> "Problem":
+        """A problem from what one has at hand, with the key that its content gives it.
+
+        >>> Problem.of("Return a + b.", entry_point="add", examples=[((1, 2), 3)])
+        Problem('problem', 'Return a + b.', entry_point='add', tests=1, public=1)
+        >>> Problem.of("Print the sum.", examples=[("1 2", "3")], hidden=[("2 2", "4")])
+        Problem('problem', 'Print the sum.', tests=2, public=1)
+
+        Args:
+            statement: what the policy and the reward model read.
+            entry_point: function or method that is to be written; empty: a program that reads
+                standard input.
+            examples: public tests, which may choose among programs; pairs as in `Suite.of`.
+            hidden: further tests, which only tell whether a program is right; or a whole suite
+                (of kind `check` or `unittest`), which then stands alone.
+            starter_code: code that the program begins with.
+            problem_id: its name among other problems.
+
+        Raises:
+            InputError: the statement is empty.
+            DataError: a test cannot be used.
+        """
+        if not statement.strip():
+            raise InputError("the statement is empty: expected the text of a problem")
+        public = Suite.of(examples, entry_point=entry_point)
+        if not isinstance(hidden, Suite):
+            more = Suite.of(hidden, entry_point=entry_point)
+            hidden = replace(public, cases=(*public.cases, *more.cases))
+        return cls(
+            key="",
+            problem_id=problem_id,
+            statement=statement,
+            hidden=hidden,
+            public=public if public.cases else None,
+            starter_code=starter_code,
+        ).with_key()
+
+    def with_key(self) -> "Problem":
+        """The problem with its key: a hash of its texts and tests, limits apart."""
+        suites = [_content(suite) for suite in (self.hidden, self.public, self.probe)]
+        texts = [self.problem_id, self.statement, self.starter_code]
+        return replace(self, key=key_of("problem", SCHEMA, texts, suites))
+
+    def __repr__(self) -> str:
+        entry = f", entry_point={self.hidden.entry_point!r}" if self.hidden.entry_point else ""
+        public = _size(self.public) if self.public else 0
+        tests = f"tests={_size(self.hidden)}, public={public}"
+        return f"Problem({self.problem_id!r}, {_short(self.statement)!r}{entry}, {tests})"
+
+
+def _size(suite: Suite) -> int | str:
+    return len(suite.cases) or ("packed" if suite.packed else suite.code and suite.kind) or 0
+
+
+def _content(suite: Suite | None) -> Json:
+    """What tells a suite from others, its limits apart."""
+    if suite is None:
+        return None
+    cases = [[case.input, case.output] for case in suite.unpacked().cases]
+    return [suite.kind, suite.entry_point, suite.code, suite.prelude, cases]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,6 +180,10 @@ class Generation:
     """Mean over tokens of KL(uniform || policy), arXiv 2502.18581."""
     seconds: float = 0.0
     cost: float = 0.0
+
+    def __repr__(self) -> str:
+        finish = "" if self.finish == "stop" else f", {self.finish}"
+        return f"Generation({self.problem_id!r}, {self.index}{finish}, {_short(self.code)!r})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_type_hints
 
 import msgspec
 
-from funprm.errors import ConfigError, nearest
+from funprm.errors import ConfigError, missing_package, nearest
 
 Group = Literal["datasets", "policies", "executors"]
 _SINGULAR = {"datasets": "data set", "policies": "policy", "executors": "executor"}
@@ -22,16 +22,14 @@ def component(group: Group, name: str) -> Any:  # noqa: ANN401  (a class of any 
     """The class registered under a name.
 
     Raises:
-        ConfigError: unknown name, or the extra it needs is not installed.
+        ConfigError: unknown name.
+        MissingPackageError: the extra that it needs is not installed.
     """
     for point in entry_points(group=f"funprm.{group}", name=name):
         try:
             return point.load()
         except ModuleNotFoundError as error:
-            raise ConfigError(
-                f"{_SINGULAR[group]} {name!r} needs the package {error.name!r}, which is not "
-                "installed: pip install 'funprm[train,serve]'"
-            ) from error
+            raise missing_package(f"{_SINGULAR[group]} {name!r}", error) from error
     raise ConfigError(f"unknown {_SINGULAR[group]} {name!r}: {nearest(name, names(group))}")
 
 
@@ -39,7 +37,8 @@ def transport(group: Group, name: str) -> frozenset[str]:
     """Options of a part that do not determine its results, as its class says.
 
     Raises:
-        ConfigError: unknown name, or the extra it needs is not installed.
+        ConfigError: unknown name.
+        MissingPackageError: the extra that it needs is not installed.
     """
     return frozenset(getattr(component(group, name), "transport", ()))
 

@@ -6,8 +6,8 @@ import pytest
 
 from funprm.errors import ConfigError
 from funprm.policies.openai_api import OpenAIPolicy
+from funprm.testing.server import Script, serve
 from tests.policies.openai_requests import policy, requests
-from tests.policies.server import Script, serve
 
 
 def test_each_request_gets_its_answer_and_usage() -> None:

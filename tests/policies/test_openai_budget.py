@@ -6,8 +6,8 @@ import pytest
 from funprm.errors import PolicyError
 from funprm.interfaces import Sample
 from funprm.policies.openai_api import OpenAIPolicy
+from funprm.testing.server import Script, serve
 from tests.policies.openai_requests import policy, requests
-from tests.policies.server import Script, serve
 
 
 def spend(tested: OpenAIPolicy, count: int = 200) -> tuple[list[Sample], str]:

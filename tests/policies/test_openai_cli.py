@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from funprm.cli import main
-from tests.policies.server import RefusalError, Script, serve
+from funprm.testing.server import RefusalError, Script, serve
 
 KEY = "sk-0123456789abcdef"
 RUN = """

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from funprm.errors import PolicyError
 from funprm.policies import openai_transport
 from funprm.policies.openai_continuation import read_program, splice
+from funprm.testing.server import RefusalError, Script, serve
 from tests.policies.openai_requests import policy, requests
-from tests.policies.server import RefusalError, Script, serve
 
 PREFIX = 'import sys\n\n\ndef main():\n    """Solve."""\n    print(double(1))\n\n\n'
 REST = "def double(x):\n    return 2 * x\n\n\nmain()\n"

@@ -11,8 +11,8 @@ import pytest
 from funprm.errors import PolicyError
 from funprm.policies import openai_transport
 from funprm.policies.openai_api import OpenAIPolicy
+from funprm.testing.server import RefusalError, Script, first, serve
 from tests.policies.openai_requests import policy, requests
-from tests.policies.server import RefusalError, Script, first, serve
 
 KEY = "sk-0123456789abcdef"
 

@@ -11,8 +11,8 @@ from funprm.errors import PolicyError
 from funprm.interfaces import Sample
 from funprm.policies import openai_transport
 from funprm.policies.openai_transport import retry_after
+from funprm.testing.server import FAULTS, Fault, Script, Server, first, one_in, serve
 from tests.policies.openai_requests import policy, requests
-from tests.policies.server import FAULTS, Fault, Script, Server, first, one_in, serve
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from funprm.cli import main
-from tests.policies.server import Server, serve
+from funprm.testing.server import Server, serve
 
 PROBLEMS, EACH, CONCURRENCY = 10, 100, 16
 RUN = """

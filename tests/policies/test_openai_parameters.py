@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from funprm.errors import PolicyError
+from funprm.testing.server import RefusalError, Script, serve
 from tests.policies.openai_requests import policy, requests
-from tests.policies.server import RefusalError, Script, serve
 
 
 def without(name: str, message: str, **fields: str) -> Script:

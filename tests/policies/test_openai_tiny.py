@@ -13,8 +13,8 @@ from funprm.pipeline.judging import reward
 from funprm.pipeline.run import Run
 from funprm.pipeline.stages import run_stage
 from funprm.policies.huggingface import HuggingFacePolicy
+from funprm.testing.server import Server
 from tests.pipeline.conftest import Quiet
-from tests.policies.server import Server
 from tests.policies.tiny_server import serve_policy
 
 SIZES = {"train": 3, "meta": 0, "validation": 0, "test": 1}

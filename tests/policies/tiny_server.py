@@ -13,7 +13,7 @@ from typing import Any
 from funprm.interfaces import Policy, Request, Sample
 from funprm.prompts import build_prompt
 from funprm.records import Problem
-from tests.policies.server import RefusalError, Script, Server, serve
+from funprm.testing.server import RefusalError, Script, Server, serve
 
 _FINISH = {"stop": "stop", "empty": "stop", "length": "length", "refused": "content_filter"}
 

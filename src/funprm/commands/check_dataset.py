@@ -53,6 +53,9 @@ class Check:
             "stubs_passed": list(self.stubs_passed),
         }
 
+    def __repr__(self) -> str:
+        return self.text()
+
     def text(self) -> str:
         """A few lines for people."""
         lines = [

@@ -88,6 +88,9 @@ class Judged:
             "statuses": dict(self.statuses.most_common()),
         }
 
+    def __repr__(self) -> str:
+        return self.text()
+
     def text(self) -> str:
         """A few lines for people."""
         passed = self.statuses[Status.PASSED.value]

@@ -16,7 +16,7 @@ import msgspec
 from funprm.datasets.hub import Source
 from funprm.datasets.split import Fractions, assign, check_split, require_some
 from funprm.errors import ConfigError, nearest
-from funprm.records import SCHEMA, Difficulty, Json, Problem, Split, Suite, key_of
+from funprm.records import Difficulty, Json, Problem, Split, Suite
 from funprm.store import digest_of
 from funprm.tables import read_rows
 
@@ -233,13 +233,4 @@ def problem_of(facts: Facts, split: Split, content: Content) -> Problem:
 
 def with_key(problem: Problem) -> Problem:
     """The problem with its key: a hash of its texts and tests, limits apart."""
-    suites = [_identity(suite) for suite in (problem.hidden, problem.public, problem.probe)]
-    texts = [problem.problem_id, problem.statement, problem.starter_code]
-    return replace(problem, key=key_of("problem", SCHEMA, texts, suites))
-
-
-def _identity(suite: Suite | None) -> Json:
-    if suite is None:
-        return None
-    cases = [[case.input, case.output] for case in suite.unpacked().cases]
-    return [suite.kind, suite.entry_point, suite.code, suite.prelude, cases]
+    return problem.with_key()

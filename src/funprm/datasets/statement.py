@@ -92,6 +92,13 @@ def problem_of(statement: str, fields: Mapping[str, Json], where: str) -> Proble
     )
 
 
+def with_probe(problem: Problem) -> Problem:
+    """The problem with inputs like those of its public tests, if it has none to compare on."""
+    if problem.probe is not None or problem.public is None:
+        return problem
+    return replace(problem, probe=_probe(problem.public, problem.problem_id)).with_key()
+
+
 def _without_tests(fields: Mapping[str, Json], where: str) -> Problem:
     """A problem whose hidden suite has no case; it only tells the form that programs take."""
     entry = bool(fields.get("entry_point"))

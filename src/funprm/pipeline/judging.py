@@ -9,7 +9,7 @@ from typing import Literal
 from funprm.interfaces import Job
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import prefix_key, rollout
-from funprm.pipeline.stage import Outcome, Stage, derived_records, grown, unused
+from funprm.pipeline.stage import Outcome, Stage, Take, derived_records, grown, unused
 from funprm.records import (
     CaseResult,
     Generation,
@@ -137,7 +137,7 @@ def _not_judged(verdicts: Iterable[Verdict]) -> Iterator[str]:
 
 _REASONS = 3
 
-take_verdicts = grown(
+take_verdicts: Take = grown(
     "verdicts",
     Verdict,
     plan=lambda run: (job.key for job in Docket(run).jobs()),
@@ -200,7 +200,7 @@ def _rewarded(run: Run) -> Outcome:
     )
 
 
-reward = Stage(
+reward: Stage = Stage(
     name="reward",
     after=execute,
     work=_reward,

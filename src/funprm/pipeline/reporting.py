@@ -14,7 +14,7 @@ from funprm.pipeline.run import Run
 from funprm.pipeline.selecting import candidates_of, choice_key, select, selectors_of
 from funprm.pipeline.stage import Outcome, Stage, derived
 from funprm.pipeline.training import corrected_rewards, model_folder
-from funprm.records import Reward, Score, Status
+from funprm.records import Json, Reward, Score, Status
 from funprm.report.data import (
     CandidateView,
     Cost,
@@ -37,19 +37,37 @@ from funprm.store import write_atomically
 Pools = Mapping[str, Sequence[Candidate]]
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a run prints when it is done."""
+@dataclass(frozen=True, repr=False)
+class RunResult:
+    """What a run leaves; it prints its table."""
 
     folder: Path
 
+    @property
+    def table(self) -> str:
+        """The table of all selectors, as text."""
+        return (self.folder / "table.txt").read_text()
+
+    @property
+    def report(self) -> Path:
+        """The report, one HTML file."""
+        return self.folder / "report.html"
+
+    @property
+    def summary(self) -> Mapping[str, Json]:
+        """The content of `summary.json`: table, differences, curves, costs, what is missing."""
+        found: Mapping[str, Json] = json.loads(self.json())
+        return found
+
+    def __repr__(self) -> str:
+        return self.text()
+
     def text(self) -> str:
         """The table, and where the report is."""
-        table = (self.folder / "table.txt").read_text()
-        return f"{table}\nreport: {self.folder / 'report.html'}"
+        return f"{self.table}\nreport: {self.report}"
 
     def json(self) -> str:
-        """The content of `summary.json`."""
+        """The text of `summary.json`."""
         return (self.folder / "summary.json").read_text().rstrip()
 
 
@@ -297,7 +315,7 @@ class _Views:
             )
 
 
-def read_summary(run: Run) -> Summary:
+def read_result(run: Run) -> RunResult:
     """What a finished run prints."""
     report.require(run)
-    return Summary(run.folder.path)
+    return RunResult(run.folder.path)

@@ -70,6 +70,7 @@ class Run:
         config: all settings; component names and options are checked here.
         progress: where stages show how far they are.
         dataset: problems that are in memory; `config.dataset` then only tells them from others.
+        policy: one that is in memory, in place of `config.policy`.
         owned: False: another process holds the folder, and writes; this one works beside it.
 
     Attributes:
@@ -86,6 +87,8 @@ class Run:
             their end, by model.
     """
 
+    config: RunConfig
+    folder: RunFolder
     problems: dict[str, Problem]
     questions: dict[str, str]
     generations: dict[str, Generation]
@@ -102,6 +105,7 @@ class Run:
         config: RunConfig,
         progress: Progress,
         dataset: Dataset | None = None,
+        policy: Policy | None = None,
         *,
         owned: bool = True,
     ) -> None:
@@ -116,6 +120,8 @@ class Run:
         self.wanted_models: dict[str, str] | None = None
         if dataset is not None:
             self.dataset = dataset
+        if policy is not None:
+            self.policy = policy
         free = free_settings(config, with_dataset=dataset is None)
         self.folder = RunFolder(folder, settings_of(config), owned=owned, free=free)
 

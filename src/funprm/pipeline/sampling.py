@@ -105,7 +105,8 @@ def _generate(run: Run) -> None:
     """Sample the programs that are not stored into `generations.jsonl`."""
     requests = _program_requests(run)
     indices = {r.key: r for r in requests}
-    label = str(run.policy.identity().get("model", run.config.needed_policy().name))
+    name = run.config.policy.name if run.config.policy else type(run.policy).__name__
+    label = str(run.policy.identity().get("model", name))
 
     def record(sample: Sample) -> Generation:
         request = indices[sample.key]
@@ -204,7 +205,7 @@ def _segmented(run: Run) -> Outcome:
     )
 
 
-segment = Stage(
+segment: Stage = Stage(
     name="segment",
     after=generate,
     work=_segment,

@@ -1,6 +1,6 @@
 """Best-of-N on the test problems: one choice per problem and selector."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from random import Random
 
@@ -107,18 +107,39 @@ def _candidate(
     docket: Docket, problem: Problem, generation: Generation, scores: dict[str, Score]
 ) -> Candidate:
     hidden = docket.verdict(problem, "hidden", generation.code)
+    public = docket.verdict(problem, "public", generation.code)
     probe = docket.verdict(problem, "probe", generation.code)
+    known = {name: item.scores for name, item in scores.items()}
+    return candidate(generation, known, hidden, public, probe)
+
+
+def candidate(
+    generation: Generation,
+    scores: Mapping[str, tuple[float, ...]],
+    hidden: Verdict | None = None,
+    public: Verdict | None = None,
+    probe: Verdict | None = None,
+) -> Candidate:
+    """A program with all that selectors may look at.
+
+    Args:
+        generation: the program.
+        scores: step scores by model.
+        hidden: what this suite of its problem says of it; None: not known.
+        public: likewise.
+        probe: likewise.
+    """
     return Candidate(
         generation=generation.key,
         index=generation.index,
         code=generation.code,
         passed=None if hidden is None else hidden.passed,
-        public_passed=_share(docket.verdict(problem, "public", generation.code)),
+        public_passed=share(public),
         outputs=None if probe is None else _outputs(probe),
         logprob=generation.logprob,
         logprob_tokens=_logprob_tokens(generation),
         self_certainty=generation.self_certainty,
-        scores={name: item.scores for name, item in scores.items()},
+        scores=scores,
     )
 
 
@@ -133,7 +154,7 @@ def _logprob_tokens(generation: Generation) -> int:
     return generation.completion_tokens
 
 
-def _share(verdict: Verdict | None) -> float | None:
+def share(verdict: Verdict | None) -> float | None:
     """Share of the cases passed, in [0, 1]; None where nothing was judged."""
     if verdict is None or verdict.passed is None:
         return None

@@ -1,4 +1,4 @@
-"""One problem, N programs, one answer: what `funprm solve` does.
+"""One problem, N programs, one answer: what `funprm solve` and `funprm.solve` do.
 
 It is a run of one problem that is in memory: the same stages, records and keys, so that answers
 are stored the moment they arrive and the same command goes on where one was interrupted.
@@ -7,21 +7,20 @@ are stored the moment they arrive and the same command goes on where one was int
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from funprm.config import RunConfig, load_config
 from funprm.datasets.source import parsed
 from funprm.errors import ExecutorError
-from funprm.interfaces import Progress
+from funprm.interfaces import Policy, Progress
 from funprm.pipeline.judging import Docket, judge_programs, judged, take_verdicts
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, load, segment
 from funprm.pipeline.selecting import candidates_of, choice
+from funprm.pipeline.solution import Found, Judged, Solution
 from funprm.pipeline.stage import Stage, grown
 from funprm.pipeline.training import hand_scores, score_keys, score_with, scored
-from funprm.records import Json, Problem, Score, key_of
+from funprm.records import Generation, Json, Problem, Score, key_of
 from funprm.rewards import AGGREGATORS, aggregator
 from funprm.selection import PUBLIC, Candidate, Selector, parse_selector
 
@@ -33,51 +32,6 @@ _HOW = {
     "likelihood": "by likelihood",
     "random": "at random",
 }
-
-Found = Literal["passes", "untested", "fails", "none"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
-    """A candidate program with all that is known of it."""
-
-    index: int
-    """Number of the sample, from 0."""
-    chosen: bool
-    code: str
-    finish: str
-    """How the answer ended, as in `records.Generation`."""
-    tests: float | None
-    """Share of the tests passed, in [0, 1]; None: there are none."""
-    score: float | None
-    """Aggregated step scores; None: no reward model, or the program did not fit."""
-    functions: tuple[tuple[str, float | None], ...]
-    """Name and score in [0, 1] of each step."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Solution:
-    """The selected program, and what it was selected from."""
-
-    found: Found
-    """Whether it passes all tests, there are no tests, it fails some, or there is no program."""
-    code: str
-    selector: str
-    """As in docs/method.md; empty where there is no program."""
-    summary: str
-    """One line for people."""
-    candidates: tuple[Judged, ...]
-    """The chosen one, then the others from best to worst."""
-
-    def json(self) -> str:
-        """Everything, as one JSON object."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode()
-
-    def table(self) -> str:
-        """One line per candidate with its tests, its score and its functions' scores."""
-        rows = ["      tests  score  functions"]
-        rows += [_row(candidate) for candidate in self.candidates]
-        return "\n".join(rows)
 
 
 @dataclass(frozen=True)
@@ -116,24 +70,52 @@ def solve_config(
     return config
 
 
-def solve(config: RunConfig, problem: Problem, progress: Progress, prm: str = "") -> Solution:
+def sample(
+    config: RunConfig, problem: Problem, progress: Progress, policy: Policy
+) -> tuple[list[Generation], tuple[str, ...]]:
+    """Sample programs for a problem, those that a run with the same seed samples.
+
+    Returns:
+        The programs, and phrases that say what could not be had.
+
+    Raises:
+        PolicyError: some programs could not be had; what was answered is stored.
+    """
+    with _run(config, problem, progress, policy) as run:
+        load(run)
+        generate(run)
+        return list(run.generations.values()), run.outcomes["generate"].missing
+
+
+def _run(config: RunConfig, problem: Problem, progress: Progress, policy: Policy | None) -> Run:
+    if policy is not None:
+        config = replace(config, policy=None)
+    return Run(config, progress, _Given(replace(problem, split="test")), policy)
+
+
+def solve(
+    config: RunConfig,
+    problem: Problem,
+    progress: Progress,
+    model: "OpenedPrm | None" = None,
+    policy: Policy | None = None,
+) -> Solution:
     """Sample programs for a problem, judge and score them, and select one.
 
     Args:
         config: as `solve_config` makes it.
         problem: what is to be solved; its public suite filters the programs.
         progress: where stages show how far they are.
-        prm: folder of a trained reward model; empty: none.
+        model: a reward model; None: there is none.
+        policy: writes the programs, in place of the settings' one.
 
     Raises:
-        ModelError: the folder holds no reward model; found before anything is sampled.
         PolicyError: some programs could not be had; what was answered is stored.
         ExecutorError: the tests could not be run.
     """
-    model = _Prm(prm) if prm else None
     if model:
         config = model.cut(config, progress)
-    with Run(config, progress, _Given(problem)) as run:
+    with _run(config, problem, progress, policy) as run:
         for stage in (load, generate, segment):
             stage(run)
         run.rollouts, run.verdicts, run.scores = {}, {}, {}
@@ -144,8 +126,15 @@ def solve(config: RunConfig, problem: Problem, progress: Progress, prm: str = ""
         return _solution(run, problem, model)
 
 
-class _Prm:
-    """A reward model, opened before anything is paid for."""
+class OpenedPrm:
+    """A reward model, opened before anything is paid for.
+
+    Args:
+        folder: as training writes it.
+
+    Raises:
+        ModelError: the folder holds no reward model.
+    """
 
     def __init__(self, folder: str) -> None:
         from funprm.prm.scorer import PrmScorer
@@ -185,7 +174,7 @@ _execute = Stage(
 )
 
 
-def _score_stage(model: _Prm) -> Stage:
+def _score_stage(model: OpenedPrm) -> Stage:
     """Scores of all programs by one model; an output folder may see several."""
 
     def keys(run: Run) -> list[str]:
@@ -207,15 +196,15 @@ def _score_stage(model: _Prm) -> Stage:
     )
 
 
-def _solution(run: Run, problem: Problem, model: _Prm | None) -> Solution:
-    everyone = candidates_of(run)[problem.problem_id]
+def _solution(run: Run, problem: Problem, model: OpenedPrm | None) -> Solution:
+    everyone = candidates_of(run).get(problem.problem_id, [])
     usable = [c for c in everyone if parsed(c.code).body]
     if not usable:
         summary = f"none of {len(everyone)} answers holds a program"
         listed = _ranked(run, everyone, None, model)
         return Solution(found="none", code="", selector="", summary=summary, candidates=listed)
     _require_verdicts(run, problem, usable)
-    best = f"score:{model.name}" if model else _best_without_model(usable)
+    best = f"score:{model.name}" if model else best_without_model(usable)
     name = f"{PUBLIC}+{best}" if problem.public else best
     selector = parse_selector(name, AGGREGATORS, default=_aggregator(run, model))
     item = choice(run, selector, problem.problem_id, usable)
@@ -240,12 +229,12 @@ def _require_verdicts(run: Run, problem: Problem, usable: Sequence[Candidate]) -
     raise ExecutorError(f"the programs could not be judged by the tests: {detail}")
 
 
-def _aggregator(run: Run, model: _Prm | None) -> str:
+def _aggregator(run: Run, model: OpenedPrm | None) -> str:
     wanted = run.config.select.aggregator
     return model.reading.aggregator_for(wanted) if model else wanted
 
 
-def _best_without_model(candidates: Sequence[Candidate]) -> str:
+def best_without_model(candidates: Sequence[Candidate]) -> str:
     """The best selector that there is information for."""
     if any(any(c.outputs or ()) for c in candidates):
         return "majority"
@@ -286,7 +275,7 @@ def _summary(problem: Problem, ranked: Sequence[Judged], how: str) -> str:
 
 
 def _ranked(
-    run: Run, everyone: Sequence[Candidate], chosen: Candidate | None, model: _Prm | None
+    run: Run, everyone: Sequence[Candidate], chosen: Candidate | None, model: OpenedPrm | None
 ) -> tuple[Judged, ...]:
     found = [_judged(run, c, c is chosen, model) for c in everyone]
     return tuple(
@@ -298,7 +287,7 @@ def _or_least(score: float | None) -> float:
     return -float("inf") if score is None else score
 
 
-def _judged(run: Run, candidate: Candidate, chosen: bool, model: _Prm | None) -> Judged:
+def _judged(run: Run, candidate: Candidate, chosen: bool, model: OpenedPrm | None) -> Judged:
     scores = candidate.scores.get(model.name, ()) if model else ()
     names = run.steps[candidate.generation].names
     known: Sequence[float | None] = scores or [None] * len(names)
@@ -311,18 +300,3 @@ def _judged(run: Run, candidate: Candidate, chosen: bool, model: _Prm | None) ->
         score=aggregator(_aggregator(run, model))(scores) if scores else None,
         functions=tuple(zip(names, known, strict=True)),
     )
-
-
-def _row(candidate: Judged) -> str:
-    tests = "-" if candidate.tests is None else f"{candidate.tests:.0%}"
-    score = "-" if candidate.score is None else f"{candidate.score:.2f}"
-    functions = "  ".join(
-        f"{name or '(no function)'}{'' if value is None else f' {value:.2f}'}"
-        for name, value in candidate.functions
-    )
-    mark = "*" if candidate.chosen else " "
-    note = "" if candidate.finish == "stop" else f"  [{_FINISH[candidate.finish]}]"
-    return f"{mark} {candidate.index:>2} {tests:>6} {score:>6}  {functions}{note}"
-
-
-_FINISH = {"length": "cut off", "empty": "no program", "refused": "refused"}

@@ -6,7 +6,7 @@ from pathlib import Path
 from funprm.config import RunConfig
 from funprm.interfaces import Progress
 from funprm.pipeline.judging import execute, reward
-from funprm.pipeline.reporting import Summary, read_summary, report
+from funprm.pipeline.reporting import RunResult, read_result, report
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, load, rollout, segment
 from funprm.pipeline.selecting import check_selection, select
@@ -31,14 +31,14 @@ STAGES: dict[str, Stage] = {
 """By the verb of the command line."""
 
 
-def run_all(config: RunConfig, progress: Progress) -> Summary:
+def run_all(config: RunConfig, progress: Progress) -> RunResult:
     """Run all stages that are not complete; errors of any stage are `FunprmError`s."""
     check_selection(config)
     config.needed_policy()
     with Run(config, progress) as run:
         for work in STAGES.values():
             work(run)
-        return read_summary(run)
+        return read_result(run)
 
 
 def run_stage(config: RunConfig, progress: Progress, name: str) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -24,7 +24,7 @@ _TAIL = 4
 """Tokens before an answer that are decoded with it: some tokenizers join words across tokens."""
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(eq=False)
 class HuggingFacePolicy:
     """Writes programs with a local causal language model; implements `interfaces.Policy`.
 
@@ -45,6 +45,7 @@ class HuggingFacePolicy:
 
     model: str = models.TINY
     """`tiny` (the shipped model), a folder with safetensors, or a hub name."""
+    _: KW_ONLY
     temperature: float = 1.0
     """Divides the logits; 0 takes the likeliest token."""
     top_p: float = 1.0

@@ -67,7 +67,7 @@ class ExpectedStream:
 def same_stream(got: str, expected: str) -> bool:
     r"""Whether two outputs of a program on standard streams agree.
 
-    >>> same_stream("1.50 2\\n", "1.5 2.0"), same_stream("1\\n2", "1 2")
+    >>> same_stream("1.50 2\n", "1.5 2.0"), same_stream("1\n2", "1 2")
     (True, False)
     """
     if got == expected:

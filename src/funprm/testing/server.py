@@ -145,7 +145,7 @@ class _Http(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """Clients that hang up are expected."""
 
 
@@ -155,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16
     server_state: Server
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
     def do_GET(self) -> None:

@@ -1,0 +1,34 @@
+from funprm.api.problems import asample as asample
+from funprm.api.problems import asolve as asolve
+from funprm.api.problems import judge as judge
+from funprm.api.problems import load_prm as load_prm
+from funprm.api.problems import sample as sample
+from funprm.api.problems import select as select
+from funprm.api.problems import solve as solve
+from funprm.api.problems import steps_of as steps_of
+from funprm.api.runs import check_dataset as check_dataset
+from funprm.api.runs import demo as demo
+from funprm.api.runs import export as export
+from funprm.api.runs import import_programs as import_programs
+from funprm.api.runs import judge_file as judge_file
+from funprm.api.runs import run as run
+from funprm.api.runs import run_lab as run_lab
+from funprm.api.runs import run_stage as run_stage
+from funprm.api.runs import validate_problems as validate_problems
+from funprm.errors import FunprmError as FunprmError
+from funprm.executors.local.executor import LocalExecutor as LocalExecutor
+from funprm.executors.local.executor import doctor as doctor
+from funprm.pipeline.one_problem import FunctionScores as FunctionScores
+from funprm.pipeline.one_problem import Judgement as Judgement
+from funprm.pipeline.one_problem import ProcessRewardModel as ProcessRewardModel
+from funprm.pipeline.reporting import RunResult as RunResult
+from funprm.pipeline.solution import Solution as Solution
+from funprm.policies.huggingface import HuggingFacePolicy as HuggingFacePolicy
+from funprm.policies.openai_api import OpenAIPolicy as OpenAIPolicy
+from funprm.policies.replay import ReplayPolicy as ReplayPolicy
+from funprm.records import Case as Case
+from funprm.records import Generation as Generation
+from funprm.records import Problem as Problem
+from funprm.records import Suite as Suite
+
+__version__: str

@@ -1,0 +1,202 @@
+"""Verbs on runs, laboratories and files; those of the command line that need a file or two."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from funprm.api.glue import Settings, Shown, path_of, shown_by
+from funprm.config import load_config
+from funprm.pipeline import stages
+from funprm.pipeline.reporting import RunResult
+from funprm.pipeline.run import Run
+
+if TYPE_CHECKING:
+    from funprm.commands.check_dataset import Check
+    from funprm.commands.judge import SuiteName
+    from funprm.commands.judged import Judged
+
+
+def run(
+    config: str | Path, settings: Settings | None = None, *, progress: Shown = False
+) -> RunResult:
+    """All stages of a configuration, from where it stands; the result prints its table.
+
+    Args:
+        config: a run's TOML file.
+        settings: in place of the file's, such as `{"generate.n": 4, "output": "runs/other"}`.
+        progress: see the module.
+
+    Raises:
+        FunprmError: a setting is wrong, or a stage cannot go on; what is done is kept.
+    """
+    with shown_by(progress) as shown:
+        return stages.run_all(load_config(Path(config), settings), shown)
+
+
+def run_stage(
+    config: str | Path, stage: str, settings: Settings | None = None, *, progress: Shown = False
+) -> None:
+    """One stage of a configuration, after those before it: `load`, `generate`, `segment`, ...
+
+    Raises:
+        ConfigError: a setting is wrong, or there is no such stage.
+        StoreError: the stage before it is not complete.
+    """
+    with shown_by(progress) as shown:
+        stages.run_stage(load_config(Path(config), settings), shown, stage)
+
+
+def demo(
+    *,
+    quick: bool = False,
+    seed: int = 0,
+    output: str | Path | None = None,
+    progress: Shown = False,
+) -> RunResult:
+    """The whole method on the mini benchmark with the tiny model.
+
+    Args:
+        quick: a smaller size, within 90 seconds.
+        seed: of problems, sampling and training.
+        output: the run folder; None: `runs/demo` or `runs/demo-quick`.
+        progress: see the module.
+    """
+    name = "demo-quick" if quick else "demo"
+    folder = str(output or f"runs/{name}" + (f"-{seed}" if seed else ""))
+    settings = {"output": folder, "seed": seed, "dataset.seed": seed}
+    return run(stages.demo_config(name), settings, progress=progress)
+
+
+def run_lab(
+    config: str | Path | None = None,
+    settings: Settings | None = None,
+    *,
+    quick: bool = False,
+    progress: Shown = False,
+) -> str:
+    """Corrupt rewards in known ways, and compare what mends them: the text of the report.
+
+    Args:
+        config: TOML file; None: the shipped one.
+        settings: in place of the file's, such as `{"seeds": 2, "output": "runs/lab"}`.
+        quick: without a file, a tiny size.
+        progress: see the module.
+    """
+    from funprm.lab import config as lab
+    from funprm.lab.run import run_lab as work
+
+    path = path_of(config) or lab.shipped("lab-quick" if quick else "lab")
+    with shown_by(progress) as shown:
+        return work(lab.load_lab(path, settings), shown)
+
+
+def judge_file(  # noqa: PLR0913  (half of them have defaults)
+    problems: str | Path,
+    programs: str | Path,
+    out: str | Path,
+    *,
+    suite: "SuiteName" = "hidden",
+    settings: Settings | None = None,
+    warn: Callable[[str], object] = lambda line: warnings.warn(line, stacklevel=2),
+    progress: Shown = False,
+) -> "Judged":
+    """Judge a file of programs by the tests of their problems, as `funprm judge` does.
+
+    Args:
+        problems: a data set's name, a run's TOML file, or a file of problems.
+        programs: rows with `problem_id` and `code` (docs/judging.md names the others).
+        out: verdicts as JSON lines; those that still hold are kept.
+        suite: `hidden` or `public`.
+        settings: such as `{"dataset.path": "data", "executor.workers": 2}`.
+        warn: told in one line of what cannot be used.
+        progress: see the module.
+    """
+    from funprm.commands import judge as work
+    from funprm.commands.problems import given
+
+    source = given(str(problems), settings or {})
+    with shown_by(progress) as shown:
+        return work.judge(source, Path(programs), Path(out), suite=suite, warn=warn, progress=shown)
+
+
+def check_dataset(
+    dataset: str | Path, settings: Settings | None = None, *, progress: Shown = False
+) -> "Check":
+    """Judge a data set's reference solutions, and stubs that must fail.
+
+    Args:
+        dataset: a data set's name, a run's TOML file, or a file of problems.
+        settings: such as `{"dataset.path": "data"}`.
+        progress: see the module.
+    """
+    from funprm.commands import check_dataset as work
+
+    with shown_by(progress) as shown:
+        return work.check_dataset(str(dataset), settings or {}, shown)
+
+
+def export(  # noqa: PLR0913  (most have defaults)
+    config: str | Path,
+    format: str,
+    out: str | Path,
+    *,
+    split: str = "",
+    selector: str = "",
+    model: str = "",
+    settings: Settings | None = None,
+    progress: Shown = False,
+) -> dict[str, int]:
+    """A run's programs or rewards in other tools' forms: the numbers of rows and left out programs.
+
+    Args:
+        config: the run's TOML file.
+        format: livecodebench, livecodebench-custom, bigcodebench, evalplus, stepwise or programs.
+        out: a file that ends in .json, .jsonl or .parquet.
+        split: of which problems; empty: test, of stepwise train.
+        selector: only the program that it chose, such as `score:funprm`.
+        model: of stepwise, with this model's corrected rewards.
+        settings: in place of the file's.
+        progress: see the module.
+    """
+    from funprm.commands import export as work
+
+    asked = work.Wanted(format=format, out=Path(out), split=split, selector=selector, model=model)
+    with shown_by(progress) as shown, Run(load_config(Path(config), settings), shown) as opened:
+        return work.export(opened, asked)
+
+
+def import_programs(
+    source: str | Path,
+    out: str | Path,
+    *,
+    verdicts: str | Path | None = None,
+    problems: str = "",
+    settings: Settings | None = None,
+) -> dict[str, int]:
+    """Programs of other tools as generations, to replay or judge: counts by their verdicts.
+
+    Args:
+        source: outputs of LiveCodeBench, BigCodeBench or EvalPlus.
+        out: generations as JSON lines.
+        verdicts: also write the other tool's verdicts there.
+        problems: for bare completions: a data set's name, or a file of problems.
+        settings: of that data set.
+    """
+    from funprm.commands import import_programs as work
+
+    places = Path(source), Path(out)
+    return work.import_programs(
+        *places, verdicts=path_of(verdicts), problems=problems, settings=settings
+    )
+
+
+def validate_problems(path: str | Path) -> str:
+    """Read a file of one's own problems: a line that counts what they have.
+
+    Raises:
+        InputError: the first problem that cannot be used.
+    """
+    from funprm.commands.validate_problems import validate_problems as work
+
+    return work(str(path))
