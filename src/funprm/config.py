@@ -151,11 +151,6 @@ class SelectConfig:
 
     def __post_init__(self) -> None:
         _require_at_least(1, **{"select.bootstrap": self.bootstrap})
-        if self.selectors and self.baseline not in self.selectors:
-            raise ConfigError(
-                f"select.baseline = {self.baseline!r} is not among select.selectors "
-                f"({', '.join(self.selectors)}): add it, or name another baseline"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

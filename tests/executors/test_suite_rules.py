@@ -46,7 +46,7 @@ def test_the_memory_of_the_program_is_told(judge: Judge) -> None:
 def test_the_time_of_the_programs_process_is_limited(judge: Judge) -> None:
     verdict = judge("def f(x):\n    while True: pass", ASSERTION)
     assert verdict.status is Status.TIME_LIMIT
-    assert verdict.results[0].cpu < 2.9  # the limit may be stretched 2.5 times
+    assert verdict.results[0].cpu < 10  # of a second, stretched by the slowdown; else for ever
 
 
 def test_the_first_wrong_answer_decides_even_if_a_later_call_never_ends(judge: Judge) -> None:

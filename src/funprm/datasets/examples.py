@@ -143,7 +143,7 @@ def tested_inputs(source: str, function: str) -> list[list[Any]]:
     r"""The literal arguments with which the code of tests calls a function.
 
     >>> tested_inputs("assert f(1, (2,)) == 3\ninputs = [[4, 5]]", "f")
-    [[1, (2,)], [4, 5]]
+    [[4, 5], [1, (2,)]]
 
     Args:
         source: assertions, or a script of EvalPlus, which lists arguments under `inputs`.

@@ -129,7 +129,10 @@ def _refuse_hidden(row: _Row, cases: list[Case], probes: list[Case], where: str)
     """Refuses probes that only hidden tests hold: selectors see what programs answer to them."""
 
     def same(case: Case) -> str:
-        return repr(decode_arguments(case.input)) if row.entry_point else case.input.strip()
+        try:
+            return repr(decode_arguments(case.input)) if row.entry_point else case.input.strip()
+        except ValueError:  # no JSON: the judge will say so
+            return case.input
 
     if not probes:
         return

@@ -178,8 +178,14 @@ def check_selection(config: RunConfig) -> None:
         ConfigError: a selector, a baseline or the aggregator has a name that stands for nothing.
     """
     aggregator(config.select.aggregator)
-    for name in (config.select.baseline, *config.select.selectors):
+    chosen, baseline = config.select.selectors, config.select.baseline
+    for name in (baseline, *chosen):
         _selector(config, name)
+    if chosen and baseline not in chosen:
+        raise ConfigError(
+            f"select.baseline = {baseline!r} is not among select.selectors "
+            f"({', '.join(chosen)}): add it, or name another baseline"
+        )
 
 
 def selectors_of(run: Run, pools: Iterable[Sequence[Candidate]]) -> list[Selector]:

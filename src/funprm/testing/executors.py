@@ -31,9 +31,9 @@ _TRIALS = (
     ("a right program", _SUM, "print(sum(map(int, input().split())))\n", Status.PASSED),
     ("a wrong program", _SUM, "print(3)\n", Status.WRONG_ANSWER),
     ("a right function, check", _CHECK, _RIGHT, Status.PASSED),
-    ("a wrong function, check", _CHECK, "def add(a, b):\n    return 4\n", Status.RUNTIME_ERROR),
+    ("a wrong function, check", _CHECK, "def add(a, b):\n    return 4\n", Status.WRONG_ANSWER),
     ("a right function, unittest", _UNITTEST, _RIGHT, Status.PASSED),
-    ("a wrong function, unittest", _UNITTEST, "def add(a, b):\n    pass\n", Status.RUNTIME_ERROR),
+    ("a wrong function, unittest", _UNITTEST, "def add(a, b):\n    pass\n", Status.WRONG_ANSWER),
 )
 
 

@@ -11,7 +11,7 @@ def test_names(code: str) -> frozenset[str]:
     Tests that are skipped whatever happens (`@unittest.skip(...)`) are none. Tests that are made
     when the source runs cannot be seen. Source that is no Python has no tests.
 
-    >>> sorted(test_names("class A:\\n def test_a(s): 0\\nclass TestCases(A):\\n def test_b(s): 0"))
+    >>> sorted(test_names("class A:\n def test_a(s): 0\nclass TestCases(A):\n def test_b(s): 0"))
     ['test_a', 'test_b']
     """
     try:
