@@ -147,7 +147,7 @@ def _reason(line: _Line, suite: str, wanted: Mapping[str, str]) -> str:
     if verdict.suite != suite:
         return f"by {verdict.suite} tests"
     if verdict.digest != wanted[verdict.key]:
-        return "by other tests, code, rules or interpreter"
+        return "by other tests, code, rules or interpreter, or of another problem"
     return ""
 
 
