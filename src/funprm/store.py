@@ -359,7 +359,7 @@ def _locked(path: Path) -> IO[str]:
     """A folder's lock, held until it is closed; the folder is made."""
     with disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-        lock = (path / ".lock").open("w")
+        lock = (path / ".lock").open("w", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -160,7 +160,7 @@ def held(out: Path) -> Iterator[None]:
     """
     path = out.with_name(f".lock-{out.name}")
     try:
-        lock = path.open("w")
+        lock = path.open("w", encoding="utf-8")
     except OSError as error:
         raise StoreError(f"cannot write {out}: {error.strerror or error}") from error
     try:
