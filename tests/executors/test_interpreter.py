@@ -8,6 +8,7 @@ import pytest
 
 from funprm import registry
 from funprm.errors import ExecutorError
+from funprm.executors.local.executor import LocalExecutor
 from funprm.executors.local.interpreter import identity_of
 
 
@@ -27,6 +28,12 @@ def test_installed_packages_are_part_of_it(tmp_path: Path) -> None:
 def test_what_is_no_interpreter_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ExecutorError, match="cannot run the interpreter"):
         identity_of(str(tmp_path / "nothing"))
+
+
+def test_verdicts_without_limits_are_other_ones() -> None:
+    usual = LocalExecutor(1).identity()
+    assert LocalExecutor(2, disable=("ipc",)).identity() == usual
+    assert LocalExecutor(1, disable=("ipc", "limits")).identity() == {**usual, "limits": False}
 
 
 def test_lists_of_a_configuration_are_taken() -> None:
