@@ -109,11 +109,11 @@ def file_list() -> str:
 
 def _first_line(path: Path) -> str:
     if path.suffix == ".toml":
-        first = path.read_text().split("\n", 1)[0]
+        first = path.read_text(encoding="utf-8").split("\n", 1)[0]
         return first.removeprefix("#").strip() if first.startswith("#") else ""
     if path.suffix != ".py":
         return ""
-    doc = ast.get_docstring(ast.parse(path.read_text())) or ""
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return " ".join(doc.split("\n\n", 1)[0].split())
 
 
@@ -142,11 +142,11 @@ def main() -> int:
     stale = []
     for name, text in made.items():
         path = ROOT / name
-        if not path.exists() or path.read_text() != text:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(name)
             if not check:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
+                path.write_text(text, encoding="utf-8")
     if stale and check:
         sys.stderr.write(f"not up to date: {', '.join(stale)}; run `make docs`\n")
         return 1

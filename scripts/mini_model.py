@@ -254,7 +254,7 @@ def save(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, folder: Path) -> No
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     ).save_pretrained(folder)
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["dtype"] = "float32"
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     tokenizer.save_pretrained(folder)
@@ -405,7 +405,7 @@ def main() -> None:
         for folder in (arguments.out, arguments.out / "early")
     )
     text = card(settings, model.num_parameters(), final, early)
-    (arguments.out / "CARD.md").write_text(text)
+    (arguments.out / "CARD.md").write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 
 

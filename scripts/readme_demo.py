@@ -29,7 +29,7 @@ PROGRESS = re.compile(r"^\w+ +\d+(/\d+)? after \d+ s$")
 def machine() -> str:
     """Processor, versions and day, in words."""
     info = Path("/proc/cpuinfo")
-    text = info.read_text() if info.exists() else ""
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
     found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     name = found[1] if found else platform.processor() or platform.machine()
     cores = len(os.sched_getaffinity(0))

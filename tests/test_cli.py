@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -120,7 +121,7 @@ def test_no_space_left(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Any, *records: Any) -> None:
-        with Path("/dev/full").open("wb", buffering=0) as file, store._disk_errors(self.path):
+        with Path("/dev/full").open("wb", buffering=0) as file, store.disk_errors(self.path):
             file.write(b"x")
 
     monkeypatch.setattr(store.RecordFile, "append", full)
@@ -184,3 +185,23 @@ def test_the_command_line_starts_without_heavy_packages() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_locale_that_is_not_utf_8(folder: Path) -> None:
+    """Texts in files are UTF-8 everywhere; what standard output cannot hold is escaped."""
+    program = {"problem_id": "double", "code": 'def f(x):\n    "é 😀"\n    return 2 * x\n'}
+    (folder / "programs.jsonl").write_text(json.dumps(program) + "\n")
+    title = 'title = "é 😀"'
+    (folder / "run.toml").write_text(title + RUN.format(folder=folder), encoding="utf-8")
+    (folder / "p.py").write_text("def é():\n    return '😀'\n", encoding="utf-8")
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    def funprm(*arguments: str | Path) -> str:
+        command = [sys.executable, "-m", "funprm", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, env=plain, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode("ascii")
+
+    assert funprm("run", folder / "run.toml").startswith(r"\u00e9 \ud83d\ude00")
+    assert "return '\\ud83d\\ude00'" in funprm("steps", folder / "p.py")
+    assert json.loads(funprm("steps", folder / "p.py", "--json"))["names"] == ["é"]

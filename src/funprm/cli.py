@@ -1,7 +1,9 @@
 """The command line: parse, call, print. One verb per stage, and tools that stand alone."""
 
 import argparse
+import codecs
 import io
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -432,6 +434,16 @@ def _write(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Characters that a stream's encoding lacks, so that JSON stays JSON and programs programs."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error("funprm.escape", _escape)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -439,6 +451,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 2 wrong input or refused environment, 130 interrupted; 1 a check found
         faults, or programs were not judged; of `solve` also 1, 3.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="funprm.escape")
     arguments = build_parser().parse_args(argv)
     call: Callable[[argparse.Namespace], int | None] = arguments.call
     status: int | None = 0

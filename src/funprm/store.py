@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Generic, Self, TypeVar
+from typing import IO, Any, Generic, Self, TypedDict, TypeVar
 
 import msgspec
 
@@ -53,8 +53,16 @@ def as_written(line: bytes) -> bool:
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into one line for the user."""
+def disk_errors(path: Path, doing: str = "write") -> Iterator[None]:
+    """Turn the operating system's refusals into one line for the user.
+
+    Args:
+        path: what is worked on.
+        doing: what is done to it.
+
+    Raises:
+        StoreError: the operating system refuses.
+    """
     try:
         yield
     except OSError as error:
@@ -64,7 +72,7 @@ def _disk_errors(path: Path) -> Iterator[None]:
                 "again; what was stored is kept"
             )
         else:
-            message = f"cannot write {path}: {error.strerror or error}"
+            message = f"cannot {doing} {path}: {error.strerror or error}"
         raise StoreError(message) from error
 
 
@@ -80,11 +88,12 @@ def read_lines(path: Path, kind: type[T]) -> Iterator[tuple[bytes, T]]:
 
     Raises:
         RecordError: a line that is not a record of this kind; names file and line number.
+        StoreError: it is no file that can be read.
     """
     if not path.exists():
         return
     decoder = msgspec.json.Decoder(kind)
-    with path.open("rb") as file:
+    with disk_errors(path, "read"), path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
@@ -118,7 +127,7 @@ class RecordFile(Generic[T]):
         return read_lines(self.path, self.kind)
 
     def __enter__(self) -> Self:
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             self._file = self.path.open("ab+", buffering=0)
             _drop_torn_line(self._file)
         return self
@@ -138,19 +147,22 @@ class RecordFile(Generic[T]):
         if self._file is None:
             raise RuntimeError("append needs an open RecordFile: use it in a `with` statement")
         data = b"".join(encode_line(record) for record in records)
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             written = self._file.write(data)
             if written != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def digest_of(path: Path) -> str:
-    """Digest of a file's content, 32 hex digits; empty where there is no such file."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, _blake2b).hexdigest()
-    except FileNotFoundError:
+    """Digest of a file's content, 32 hex digits; empty where there is no such file.
+
+    Raises:
+        StoreError: it is no file that can be read.
+    """
+    if not path.exists():
         return ""
+    with disk_errors(path, "read"), path.open("rb") as file:
+        return hashlib.file_digest(file, _blake2b).hexdigest()
 
 
 def _blake2b() -> Any:  # noqa: ANN401  (the type of hash objects has no public name)
@@ -181,7 +193,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         StoreError: no space left, or the place is not writable.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with _disk_errors(path):
+    with disk_errors(path):
         try:
             with temporary.open("wb") as file:
                 yield file
@@ -200,6 +212,15 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     with atomic_file(path) as file:
         file.write(data)
+
+
+class _Manifest(TypedDict):
+    """What `manifest.json` holds."""
+
+    schema: int
+    settings: dict[str, Json] | None
+    """By dotted name; None: not settled yet."""
+    stages: dict[str, dict[str, Json]]
 
 
 class RunFolder:
@@ -284,9 +305,13 @@ class RunFolder:
         path = self.path / "manifest.json"
         if not path.exists():
             return {"schema": FORMAT, "settings": None, "stages": {}}
+        with disk_errors(path, "read"):
+            content = path.read_bytes()
         try:
-            manifest = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-        except msgspec.DecodeError as error:
+            manifest = msgspec.json.decode(content, type=dict[str, Any])
+            if manifest.get("schema") == FORMAT:
+                msgspec.convert(manifest, _Manifest)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise StoreError(
                 f"{path} is not a manifest ({error}): restore it, or give another `output`"
             ) from error
@@ -296,8 +321,6 @@ class RunFolder:
                 f"writes {FORMAT}: give another `output` (policy 'replay' takes the programs from "
                 "the old generations.jsonl)"
             )
-        if not isinstance(manifest.get("stages"), dict):
-            raise StoreError(f"{path} is not a manifest: restore it, or give another `output`")
         return manifest
 
     def _check_settings(self, settings: Mapping[str, Json], free: frozenset[str]) -> None:
@@ -334,9 +357,9 @@ class RunFolder:
 
 def _locked(path: Path) -> IO[str]:
     """A folder's lock, held until it is closed; the folder is made."""
-    with _disk_errors(path):
+    with disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-        lock = (path / ".lock").open("w")
+        lock = (path / ".lock").open("w", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

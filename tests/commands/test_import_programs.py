@@ -38,6 +38,16 @@ def generations(path: Path) -> list[Generation]:
     return list(read_records(path, Generation))
 
 
+def test_the_status_of_a_program_is_kept(tmp_path: Path) -> None:
+    told = [(True, "passed"), (False, "runtime error"), (False, "fail"), (False, "passed"),
+            (False, "not judged"), (False, 7), (True, "runtime error")]  # fmt: skip
+    rows = [{"problem_id": "p", "code": "x", "passed": p, "status": s} for p, s in told]
+    write_rows(tmp_path / "programs.jsonl", rows)
+    verdicts = tmp_path / "verdicts.jsonl"
+    counts = import_programs(tmp_path / "programs.jsonl", tmp_path / "o.jsonl", verdicts=verdicts)
+    assert counts == {"passed": 2, "runtime error": 1, "wrong answer": 4}
+
+
 def test_a_file_of_livecodebench_becomes_generations_and_verdicts(tmp_path: Path) -> None:
     write_rows(tmp_path / "eval_all.json", LIVECODEBENCH)
     out, verdicts = tmp_path / "out.jsonl", tmp_path / "verdicts.jsonl"

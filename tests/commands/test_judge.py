@@ -98,6 +98,26 @@ def test_what_determines_a_verdict_makes_it_count_no_longer(files: Files, change
     assert sum("do not hold for this call" in line for line in files.said) == 1
 
 
+def test_a_program_that_moves_to_a_problem_with_equal_tests_gets_a_line_of_it(
+    files: Files,
+) -> None:
+    write(files.problems, PROBLEM, {**PROBLEM, "problem_id": "q"})
+    files.judge()
+    files.programs.write_text(files.programs.read_text().replace('"p"', '"q"', 1))
+    judge = FakeJudge()
+    assert files.judge(judge).reused == 2
+    assert judge.judged == ["right"]
+    assert {line["key"]: line["problem_id"] for line in lines(files.out)} == {
+        "k0": "q", "k1": "p", "k2": "p",
+    }  # fmt: skip
+    write(
+        files.programs, {"problem_id": "p", "code": "right"}, {"problem_id": "q", "code": "right"}
+    )
+    judge = FakeJudge()
+    assert files.judge(judge).judged == 2
+    assert judge.judged == ["right"]
+
+
 def test_what_still_holds_is_not_judged_again(files: Files) -> None:
     files.judge()
     before = files.out.read_bytes()

@@ -7,7 +7,7 @@ import pytest
 
 from funprm.datasets.jsonl import JsonlDataset, read_problem
 from funprm.datasets.split import Fractions
-from funprm.errors import DataError, InputError, RecordError
+from funprm.errors import ConfigError, DataError, InputError, RecordError
 from funprm.records import Problem
 from tests.datasets.official_files import write
 
@@ -165,6 +165,15 @@ def test_damaged_gzip_data_are_named(tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(RecordError, match=r"own.jsonl.gz:\d+: the file is damaged or cut off"):
             list(JsonlDataset(path=str(path)).load())
+
+
+def test_an_excluded_problem_that_is_not_there_is_named_after_the_last_row(tmp_path: Path) -> None:
+    write(tmp_path / "p.jsonl", [stdin(id="near/1"), stdin(id="near/2")])
+    assert len(list(JsonlDataset(path=str(tmp_path), exclude=("near/2",)).load())) == 1
+    problems = JsonlDataset(path=str(tmp_path), exclude=("near/2", "naer/1")).load()
+    assert next(problems).problem_id == "near/1"
+    with pytest.raises(ConfigError, match="exclude: .*'naer/1': did you mean 'near/1'"):
+        next(problems)
 
 
 def test_nothing_to_load(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import gzip
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from funprm.lab.config import LabConfig, SizeConfig, load_lab, shipped
 from funprm.lab.methods import WITHOUT_REWARDS, pooled
 from funprm.lab.parallel import each_seed
 from funprm.lab.run import run_lab, stored_cells
-from funprm.lab.world import World, open_world
+from funprm.lab.world import World, _Builder, open_world, world_key
 from tests.lab import work
 from tests.lab.conftest import make_world
 from tests.pipeline.conftest import Quiet
@@ -43,7 +44,7 @@ def with_world(config: LabConfig, seed: int = 0) -> LabConfig:
     folder = Path(config.output) / "worlds"
     folder.mkdir(parents=True)
     (folder / f"world-{seed}.json.gz").write_bytes(
-        gzip.compress(msgspec.json.encode(make_world(seed)))
+        gzip.compress(msgspec.json.encode(replace(make_world(seed), key=world_key(config, seed))))
     )
     return config
 
@@ -93,7 +94,23 @@ def test_more_methods_join_and_other_settings_are_refused(lab: Callable[..., Lab
         run_lab(replace(config, train=replace(config.train, lr=0.5)), Quiet())
 
 
-def test_a_world_is_sampled_once(tmp_path: Path) -> None:
+def test_cells_of_other_settings_do_not_count_where_the_manifest_is_gone(
+    lab: Callable[..., LabConfig], tmp_path: Path
+) -> None:
+    config = lab(methods=("orm",))
+    base = shutil.copytree(config.train.base, tmp_path / "base")
+    config = with_world(replace(config, train=replace(config.train, base=str(base))))
+    run_lab(config, Quiet())
+    assert len(stored_cells(config)) == 1
+    assert not stored_cells(replace(config, train=replace(config.train, lr=0.3)))
+    assert not stored_cells(replace(config, sizes=SizeConfig(truth=64)))
+    damaged = bytearray((base / "model.safetensors").read_bytes())
+    damaged[-1] ^= 1
+    (base / "model.safetensors").write_bytes(damaged)
+    assert not stored_cells(config)
+
+
+def test_a_world_is_sampled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = SizeConfig(
         train=3,
         meta=1,
@@ -123,6 +140,9 @@ def test_a_world_is_sampled_once(tmp_path: Path) -> None:
     assert len(world.truth) == min(3, len(prefixes))
     assert all(n == 5 for _, n in world.truth.values())
     assert open_world(config, 0, tmp_path) == world
+    monkeypatch.setattr(_Builder, "build", lambda self: replace(world, seed=9))
+    assert open_world(config, 0, tmp_path) == world
+    assert open_world(replace(config, hot=2.0), 0, tmp_path).seed == 9
 
 
 def test_errors_of_processes_arrive() -> None:

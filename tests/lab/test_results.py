@@ -16,7 +16,7 @@ def cell(seed: int, method: str, gain: float, criterion: float) -> Cell:
     noise = rng.normal(0, 0.01, 20)
     noise -= noise.mean()
     return Cell(
-        key=cell_key(seed, "hot", method),
+        key=cell_key("", seed, "hot", method),
         seed=seed,
         corruption="" if method == "orm" else "hot",
         method=method,

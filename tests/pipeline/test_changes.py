@@ -127,6 +127,39 @@ def test_what_was_not_judged_is_tried_again(world: World, tmp_path: Path) -> Non
     assert accuracies(healed) == accuracies(run(world, tmp_path / "fresh")[1])
 
 
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"[]",
+        b'{"schema": 2, "stages": {}}',
+        b'{"schema": 2, "stages": {}, "settings": [1]}',
+        b'{"schema": 2, "stages": {"load": 3}, "settings": {}}',
+        b'{"schema": 2, "stages": [], "settings": {}}',
+        b'{"schema": 2, "stages": {"\xff": {}}, "settings": {}}',
+    ],
+)
+def test_what_is_no_manifest_is_refused(world: World, tmp_path: Path, manifest: bytes) -> None:
+    run_stage(parse_config({**world.settings, "output": str(tmp_path)}), Told(), "load")
+    (tmp_path / "manifest.json").write_bytes(manifest)
+    with pytest.raises(StoreError, match=r"manifest.json is not a manifest .*: restore it"):
+        run_stage(parse_config({**world.settings, "output": str(tmp_path)}), Told(), "load")
+
+
+def test_folders_in_place_of_files_are_refused(world: World, tmp_path: Path) -> None:
+    world.replay()
+    run(world, tmp_path / "run")
+    for path in list((tmp_path / "run").iterdir()):
+        if path.name == ".lock":
+            continue
+        content = path.read_bytes()
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(StoreError, match=rf"cannot read .*{path.name}: Is a directory"):
+            run(world, tmp_path / "run")
+        path.rmdir()
+        path.write_bytes(content)
+
+
 def test_missing_programs_are_named(world: World, tmp_path: Path) -> None:
     world.replay()
     world.recorded = [1, 1]
@@ -198,6 +231,13 @@ def trained(world: World, tmp_path: Path) -> World:
     world.settings["models"] = {"orm": {"mode": "orm", **model}}
     run(world, tmp_path / "run")
     return world
+
+
+def test_a_file_in_place_of_a_folder_is_refused(trained: World, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "run" / "prm")
+    (tmp_path / "run" / "prm").write_text("")
+    with pytest.raises(StoreError, match=r"cannot write .*/prm: Not a directory"):
+        run(trained, tmp_path / "run")
 
 
 def test_trainings_of_other_data_are_set_aside_and_brought_back(

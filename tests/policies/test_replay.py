@@ -135,6 +135,24 @@ def test_what_is_missing_is_not_answered(tmp_path: Path) -> None:
     assert list(policy.sample([])) == []
 
 
+def test_two_programs_with_one_number_are_refused(tmp_path: Path) -> None:
+    """Those of two models in one file, and rows with a number among rows without."""
+    rows = [("m", 0, "A"), ("m", 1, "A"), ("x", 0, "A"), ("x", 1, "B")]
+    of_two = [{"task_id": "a", "model": m, "index": i, "code": c} for m, i, c in rows]
+    path = write(tmp_path / "x.jsonl", list(of_two))
+    wanted = [request("a", i) for i in range(4)]
+    with pytest.raises(RecordError, match=r"lines 2 and 4: .*'a'.*number 1.*`where`.*`index_field"):
+        list(ReplayPolicy(path=path).sample(wanted))
+    assert codes(list(ReplayPolicy(path=path).sample(wanted[:1]))) == {"a 0": "A"}  # equal ones
+    by_model = ReplayPolicy(path=path, where={"model": "x"})
+    assert codes(list(by_model.sample(wanted))) == {"a 0": "A", "a 1": "B"}
+    by_order = ReplayPolicy(path=path, index_field="")
+    assert codes(list(by_order.sample(wanted)))["a 3"] == "B"
+    path = write(tmp_path / "x.jsonl", [of_two[1], {"task_id": "a", "code": "C"}])
+    with pytest.raises(RecordError, match="lines 1 and 2: "):
+        list(ReplayPolicy(path=path).sample(wanted))
+
+
 def test_nothing_matches(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", [{"task_id": "a", "code": "x"}])
     with pytest.raises(PolicyError, match=r"'b'; those are for 'a' and others; check"):
@@ -158,6 +176,7 @@ def test_a_program_cannot_be_continued(tmp_path: Path) -> None:
         ('{"task_id": "a", "text": "x"}', "no field 'code' or 'solution'"),
         ('{"task_id": "a", "code": ["x"]}', "the program is a list, expected text"),
         ('{"key": "", "problem_id": "a", "index": 0, "code": 7}', "no generation record"),
+        ('{"task_id": "a", "index": true, "code": "x"}', "'index' is True, expected a whole"),
         ('{"task_id": "a", "index": 1.5, "code": "x"}', "'index' is 1.5, expected a whole number"),
     ],
 )

@@ -107,7 +107,7 @@ class FileJudge:
         rules = key_of("program verdict", 1, dict(self.executor.identity()))
         refused = {key: why for key, p in self._programs.items() if (why := self._refusal(p))}
         wanted = {
-            key: key_of(rules, self._tests[program.problem_id].digest, program.code)
+            key: key_of(rules, program.problem_id, self._job_key(program))
             for key, program in self._programs.items()
             if key not in refused
         }
@@ -122,26 +122,29 @@ class FileJudge:
         with RecordFile(out, ProgramVerdict) as file:
             for key, (reason, detail) in refused.items():
                 self._note(file, judged, self._not_run(key, detail), reason)
-            for key, digest, verdict in self._verdicts(missing):
-                self._note(file, judged, self._line(key, digest, verdict), REFUSED)
+            for key, verdict in self._verdicts(missing):
+                self._note(file, judged, self._line(key, missing[key], verdict), REFUSED)
                 self.progress.advance()
         self.progress.finish(f"{judged.judged} verdicts, {judged.reused} of them kept")
 
-    def _verdicts(self, missing: Mapping[str, str]) -> Iterator[tuple[str, str, Verdict]]:
-        """Key, digest and verdict of programs; those of one digest share a verdict."""
+    def _job_key(self, program: Program) -> str:
+        return key_of(self._tests[program.problem_id].digest, program.code)
+
+    def _verdicts(self, missing: Iterable[str]) -> Iterator[tuple[str, Verdict]]:
+        """Keys of programs with their verdicts; equal programs by equal tests share one."""
         twins: dict[str, list[str]] = {}
-        for key, digest in missing.items():
-            twins.setdefault(digest, []).append(key)
+        for key in missing:
+            twins.setdefault(self._job_key(self._programs[key]), []).append(key)
         for verdict in self.executor.judge(self._jobs(twins)):
             for key in twins[verdict.key]:
-                yield key, verdict.key, verdict
+                yield key, verdict
 
     def _jobs(self, twins: Mapping[str, list[str]]) -> Iterator[Job]:
-        for digest, keys in twins.items():
+        for job, keys in twins.items():
             program = self._programs[keys[0]]
             suite = self._tests[program.problem_id].suite
             assert suite is not None
-            yield Job(key=digest, code=program.code, suite=suite)
+            yield Job(key=job, code=program.code, suite=suite)
 
     def _note(
         self, file: RecordFile[ProgramVerdict], judged: Judged, line: ProgramVerdict, reason: Reason

@@ -147,7 +147,7 @@ def _reason(line: _Line, suite: str, wanted: Mapping[str, str]) -> str:
     if verdict.suite != suite:
         return f"by {verdict.suite} tests"
     if verdict.digest != wanted[verdict.key]:
-        return "by other tests, code, rules or interpreter"
+        return "by other tests, code, rules or interpreter, or of another problem"
     return ""
 
 
@@ -160,7 +160,7 @@ def held(out: Path) -> Iterator[None]:
     """
     path = out.with_name(f".lock-{out.name}")
     try:
-        lock = path.open("w")
+        lock = path.open("w", encoding="utf-8")
     except OSError as error:
         raise StoreError(f"cannot write {out}: {error.strerror or error}") from error
     try:

@@ -6,7 +6,7 @@ selection, splits, keys and errors are here.
 
 import datetime
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
@@ -100,11 +100,14 @@ class FileDataset(ABC, Generic[Row]):
             InputError: no such file, here or on the hub.
             RecordError: a row that cannot be read.
             DataError: a problem that cannot be used (no tests, ...); no problem is selected.
+            ConfigError: `exclude` names a problem that there is not; told after the last row.
         """
         count = 0
+        ids: set[str] = set()
         for file in self._files():
             for where, row in self._rows(file):
                 facts = self._facts(row)
+                ids.add(facts.problem_id)
                 split = self._split(row, facts)
                 if split is not None and facts.problem_id not in self.exclude:
                     content = self._content(row, f"{where}: problem {facts.problem_id!r}")
@@ -112,6 +115,7 @@ class FileDataset(ABC, Generic[Row]):
                     yield replace(problem, hidden=problem.hidden.compact())
                     count += 1
         require_some(count, f"of {self.title}{self._selection()}")
+        check_values("exclude", self.exclude, ids)
 
     def _files(self) -> list[Path]:
         return self._source().files(self.path)
@@ -190,7 +194,7 @@ class DatedDataset(FileDataset[Row]):
         return assign(facts.problem_id, self.split)
 
 
-def check_values(name: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:
+def check_values(name: str, values: tuple[str, ...], known: Collection[str]) -> None:
     """Check a setting that lists names.
 
     Raises:

@@ -5,6 +5,7 @@ which follows the prompt's code.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -25,10 +26,13 @@ class _Row(msgspec.Struct):
     solution: str | None = None
     completion: str | None = None
     passed: bool | None = None
+    status: Any = None
 
 
 def programs_of(row: dict[str, Json], where: str) -> Iterator[Program]:
     """The program of a row; `passed` is its verdict, where the row has one.
+
+    Why it did not pass says `status`, where it is one of ours.
 
     Raises:
         RecordError: the row has none of `code`, `solution` and `completion`, or two programs.
@@ -44,11 +48,16 @@ def programs_of(row: dict[str, Json], where: str) -> Iterator[Program]:
     code = next(iter(whole), found.completion)
     if code is None:
         raise RecordError(f"{where}: a sample without `code`, `solution` and `completion`")
-    status = Status.PASSED if found.passed else Status.WRONG_ANSWER
     yield Program(
         problem_id=problem_id,
         code=code,
         key=found.key,
-        status=None if found.passed is None else status,
+        status=None if found.passed is None else _status(found.passed, found.status),
         needs_prompt=not whole,
     )
+
+
+def _status(passed: bool, told: Json) -> Status:
+    """The verdict of `passed`, in the words of `told` where these say the same."""
+    words = [s for s in Status if s not in (Status.PASSED, Status.NOT_JUDGED) and s.value == told]
+    return Status.PASSED if passed else (*words, Status.WRONG_ANSWER)[0]

@@ -253,9 +253,9 @@ def check_methods(names: Sequence[str]) -> None:
             raise ConfigError(f"method {name!r} is unknown: {nearest(name, STANDARD)}")
 
 
-def cell_key(seed: int, corruption: str, method: str) -> str:
-    """What identifies a cell within a laboratory."""
-    return f"{seed} {corruption_of(corruption, method)} {method}"
+def cell_key(settings: str, seed: int, corruption: str, method: str) -> str:
+    """What identifies a cell; `settings` is the digest of what determines all cells."""
+    return f"{settings} {seed} {corruption_of(corruption, method)} {method}"
 
 
 def corruption_of(corruption: str, method: str) -> str:
@@ -263,8 +263,8 @@ def corruption_of(corruption: str, method: str) -> str:
     return "" if method in WITHOUT_REWARDS else corruption
 
 
-def measure(trial: Trial, method: str) -> Cell:
-    """Trains one method and measures it."""
+def measure(trial: Trial, method: str, key: str) -> Cell:
+    """Trains one method and measures it into the cell of this key."""
     start = time.monotonic()
     result, rewards = STANDARD[method](trial)
     seconds = time.monotonic() - start
@@ -274,7 +274,7 @@ def measure(trial: Trial, method: str) -> Cell:
     used = aggregator_of(method.removesuffix("+pairs"))
     totals = [AGGREGATORS[used](s) for s in scores]
     return Cell(
-        key=cell_key(world.seed, corruption, method),
+        key=key,
         seed=world.seed,
         corruption=corruption_of(corruption, method),
         method=method,

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from funprm.lab.parallel import each_seed
 from funprm.lab.report import write_reports
 from funprm.lab.results import summarise
 from funprm.lab.world import World, open_world
-from funprm.records import Json
+from funprm.prm.identity import base_identity
+from funprm.records import Json, key_of
 from funprm.store import RecordFile, RunFolder
 
 
@@ -64,11 +65,18 @@ def _determining(config: LabConfig) -> dict[str, Json]:
     }
 
 
+def _settings(config: LabConfig) -> str:
+    """Digest of what determines all cells, the base model's files with it."""
+    return key_of(_determining(config), base_identity(config.train.base))
+
+
 def _cells(config: LabConfig, progress: Progress) -> None:
-    wanted = [key for seed in range(config.seeds) for key in _keys(config, seed)]
-    done = _count(config)
-    progress.start("lab", len(wanted), done)
-    seen = done
+    settings, seeds = _settings(config), range(config.seeds)
+    wanted = {seed: set(_keys(config, settings, seed)) for seed in seeds}
+    left = {seed: wanted[seed] - _stored(config, seed).keys() for seed in seeds}
+    cells = sum(map(len, wanted.values()))
+    progress.start("lab", cells, cells - sum(map(len, left.values())))
+    seen = _count(config)
 
     def look() -> None:
         nonlocal seen
@@ -76,35 +84,37 @@ def _cells(config: LabConfig, progress: Progress) -> None:
         progress.advance(count - seen)
         seen = count
 
-    missing = [s for s in range(config.seeds) if set(_keys(config, s)) - _stored(config, s).keys()]
+    missing = [seed for seed in seeds if left[seed]]
     each_seed(work_seed, config, missing, min(config.processes, len(missing) or 1), look)
-    progress.finish(f"{len(wanted)} cells: {config.seeds} seeds")
+    progress.finish(f"{cells} cells: {config.seeds} seeds")
 
 
-def _keys(config: LabConfig, seed: int) -> list[str]:
-    keys = [cell_key(seed, c, m) for c in config.corruptions for m in config.methods]
+def _keys(config: LabConfig, settings: str, seed: int) -> list[str]:
+    keys = [cell_key(settings, seed, c, m) for c in config.corruptions for m in config.methods]
     return list(dict.fromkeys(keys))
 
 
 def work_seed(config: LabConfig, seed: int) -> None:
     """Measures the cells of a seed that are not stored yet."""
-    wanted = set(_keys(config, seed)) - _stored(config, seed).keys()
+    settings = _settings(config)
+    wanted = set(_keys(config, settings, seed)) - _stored(config, seed).keys()
     world = open_world(config, seed, Path(config.output) / "worlds")
     with _file(config, seed) as file:
         for text in config.corruptions:
-            names = [m for m in config.methods if cell_key(seed, text, m) in wanted]
+            keys = {name: cell_key(settings, seed, text, name) for name in config.methods}
+            names = {name: key for name, key in keys.items() if key in wanted}
             for cell in _measured(config, world, parse_corruption(text), names):
                 file.append(cell)
                 wanted.discard(cell.key)
 
 
 def _measured(
-    config: LabConfig, world: World, corruption: Corruption, names: Sequence[str]
+    config: LabConfig, world: World, corruption: Corruption, keys: Mapping[str, str]
 ) -> Iterator[Cell]:
     with tempfile.TemporaryDirectory(prefix="funprm-lab-") as folder:
         trial = Trial(world, corruption, config.train, Path(folder))
-        for name in names:
-            yield measure(trial, name)
+        for name, key in keys.items():
+            yield measure(trial, name, key)
 
 
 def _file(config: LabConfig, seed: int) -> RecordFile[Cell]:
@@ -125,8 +135,8 @@ def _count(config: LabConfig) -> int:
 
 def stored_cells(config: LabConfig) -> list[Cell]:
     """All wanted cells that are stored, seed after seed."""
-    found = []
+    settings, found = _settings(config), []
     for seed in range(config.seeds):
         stored = _stored(config, seed)
-        found += [stored[key] for key in _keys(config, seed) if key in stored]
+        found += [stored[key] for key in _keys(config, settings, seed) if key in stored]
     return found

@@ -8,14 +8,14 @@ import gzip
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 
-from funprm import registry
+from funprm import __version__, registry
 from funprm.interfaces import Executor, Job, Policy, Request
 from funprm.lab.config import LabConfig
 from funprm.prompts import render_statement
@@ -36,6 +36,8 @@ Outcomes = str
 class World:
     """What one seed's cells share."""
 
+    key: str = ""
+    """What determines it, see `world_key`; empty: of an earlier version."""
     seed: int
     programs: Mapping[Split, list[LabelledProgram]]
     """Of every split; only the last step, the program's own verdict, is labelled."""
@@ -69,12 +71,20 @@ def open_world(config: LabConfig, seed: int, folder: Path) -> World:
         folder: of all worlds.
     """
     path = folder / f"world-{seed}.json.gz"
+    key = world_key(config, seed)
     if path.exists():
-        return msgspec.json.decode(gzip.decompress(path.read_bytes()), type=World)
+        world = msgspec.json.decode(gzip.decompress(path.read_bytes()), type=World)
+        if world.key == key:
+            return world
     world = _Builder(config, seed).build()
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, gzip.compress(msgspec.json.encode(world), 3))
     return world
+
+
+def world_key(config: LabConfig, seed: int) -> str:
+    """What determines a world: version, sizes, completers, seed."""
+    return key_of("world", __version__, asdict(config.sizes), config.hot, seed)
 
 
 class _Builder:
@@ -100,6 +110,7 @@ class _Builder:
         finally:
             self._executor.close()
         return World(
+            key=world_key(self._config, self._seed),
             seed=self._seed,
             programs=programs,
             rollouts=rollouts,

@@ -46,7 +46,7 @@ class RunResult:
     @property
     def table(self) -> str:
         """The table of all selectors, as text."""
-        return (self.folder / "table.txt").read_text()
+        return (self.folder / "table.txt").read_text(encoding="utf-8")
 
     @property
     def report(self) -> Path:
@@ -68,7 +68,7 @@ class RunResult:
 
     def json(self) -> str:
         """The text of `summary.json`."""
-        return (self.folder / "summary.json").read_text().rstrip()
+        return (self.folder / "summary.json").read_text(encoding="utf-8").rstrip()
 
 
 def _report(run: Run) -> None:
@@ -238,7 +238,7 @@ def _training_curves(run: Run) -> Iterator[TrainingCurve]:
     """Loss and validation accuracy of every model; the correcting phase is not part of it."""
     for name in run.config.models:
         path = model_folder(run, name) / "curves.jsonl"
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         rows = [row for row in rows if row["phase"] != "correct"]
         kept = run.trained[name]["best_step"]
         chosen = next((row["epoch"] for row in rows if row["step"] == kept), None)

@@ -14,7 +14,7 @@ from funprm.pipeline.stage import Incomplete, Outcome, Record, Stage, Taken, gro
 from funprm.prompts import render_statement
 from funprm.records import Generation, Json, LabelledProgram, Reward, Score, Split, key_of
 from funprm.steps import step_texts
-from funprm.store import write_atomically
+from funprm.store import disk_errors, write_atomically
 
 if TYPE_CHECKING:
     from funprm.prm.data import TrainingData
@@ -61,7 +61,8 @@ def _train(run: Run) -> None:
 
     current().barrier()  # all have seen what lies there
     if run.folder.owned:
-        _set_aside(run, training_keys(run))
+        with disk_errors(run.folder.path / "prm"):
+            _set_aside(run, training_keys(run))
     current().barrier()
     train_all(
         run.config.models,
@@ -80,7 +81,11 @@ def _set_aside(run: Run, wanted: Mapping[str, str]) -> None:
     for name, key in wanted.items():
         folder = model_folder(run, name)
         mark = folder / "key"
-        found = mark.read_text().strip() if mark.exists() else "unknown"
+        found = (
+            mark.read_text(encoding="ascii", errors="replace").strip()
+            if mark.exists()
+            else "unknown"
+        )
         if folder.exists() and found != key:
             earlier.mkdir(parents=True, exist_ok=True)
             folder.rename(_free_name(earlier / f"{name}-{found[:16]}"))
@@ -255,5 +260,5 @@ def corrected_rewards(run: Run, model: str) -> dict[str, float]:
     path = model_folder(run, model) / "corrected.jsonl"
     if not path.exists():
         return {}
-    rows = (json.loads(line) for line in path.read_text().splitlines())
+    rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     return {row["prefix"]: row["reward"] for row in rows}

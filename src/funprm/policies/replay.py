@@ -14,7 +14,7 @@ import msgspec
 
 from funprm.errors import ConfigError, PolicyError, RecordError
 from funprm.interfaces import Request, Sample
-from funprm.records import Generation, Json, shared_fields
+from funprm.records import Generation, Json, key_of, shared_fields
 
 _PROBLEM_FIELDS = ("problem_id", "task_id", "question_id")
 _CODE_FIELDS = ("code", "solution")
@@ -23,6 +23,9 @@ _COMPLETION = "completion"
 _GENERATION = {"key", "problem_id", "index", "code"}
 """The required fields of `records.Generation`."""
 
+_Served = dict[str, tuple[int, str]]
+"""Line and digest of the program that a request was answered with, by the request's key."""
+
 
 @dataclass(kw_only=True, eq=False)
 class ReplayPolicy:
@@ -30,7 +33,8 @@ class ReplayPolicy:
 
     A request is answered with the program of its problem that has its index: by `index_field`
     where the row has it, else by the order in the file, from 0, among the rows that `where`
-    selects. Requests for which there is no program are not answered. The file is read once per
+    selects. Requests for which there is no program are not answered; two different programs for
+    one are refused. The file is read once per
     call, row by row, so a file of any size can be replayed.
 
     Raises:
@@ -85,21 +89,45 @@ class ReplayPolicy:
         Raises:
             PolicyError: a program is to be continued, or the file has no program for any of the
                 problems.
-            RecordError: a line cannot be read or lacks a field.
+            RecordError: a line cannot be read or lacks a field, or two lines hold different
+                programs for one request.
         """
         wanted = _by_problem(requests)
         known: set[str] = set()
+        served: _Served = {}
         example = ""
         for program in self._programs():
             example = program.problem_id
             if program.problem_id in wanted:
                 known.add(program.problem_id)
                 for request in wanted[program.problem_id].get(program.index, ()):
+                    if self._is_served(request, program, served):
+                        continue
                     sample = program.sample
                     given = request.problem.starter_code if program.follows else ""
                     yield replace(sample, key=request.key, code=given + sample.code)
         if wanted and not known:
             raise PolicyError(self._nothing(next(iter(wanted)), example))
+
+    def _is_served(self, request: Request, program: "_Program", served: _Served) -> bool:
+        """Whether a request has its program already: this one, on another line.
+
+        Raises:
+            RecordError: it has a different one.
+        """
+        code = key_of(program.sample.code, program.follows)
+        if request.key not in served:
+            served[request.key] = program.line, code
+            return False
+        line, first = served[request.key]
+        if code != first:
+            raise RecordError(
+                f"{self.path}, lines {line} and {program.line}: two different programs of problem "
+                f"{program.problem_id!r} have the number {program.index}: select one model's rows "
+                "by `where`, or name the field of their numbers by `index_field` (empty: they are "
+                "numbered by their order)"
+            )
+        return True
 
     def _nothing(self, problem_id: str, example: str) -> str:
         where = f" where {dict(self.where)}" if self.where else ""
@@ -119,14 +147,16 @@ class ReplayPolicy:
                 if not self._selects(entry, row):
                     continue
                 index = entry.get(self.index_field, count[problem_id])
-                if not isinstance(index, int):
+                if not isinstance(index, int) or isinstance(index, bool):
                     raise RecordError(
                         f"{place}: {self.index_field!r} is {index!r}, expected a whole number"
                     )
                 count[problem_id] += 1
                 follows = not self.code_field and not any(n in entry for n in _CODE_FIELDS)
                 sample = self._recorded(entry, place)
-                yield _Program(problem_id=problem_id, index=index, sample=sample, follows=follows)
+                yield _Program(
+                    line=number, problem_id=problem_id, index=index, sample=sample, follows=follows
+                )
 
     def _recorded(self, entry: dict[str, Json], place: str) -> Sample:
         """The sample of a row, with all that was measured if it is a `Generation`."""
@@ -172,6 +202,7 @@ class ReplayPolicy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Program:
+    line: int
     problem_id: str
     index: int
     sample: Sample

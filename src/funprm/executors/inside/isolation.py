@@ -69,7 +69,8 @@ class Isolation:
         self._root = os.geteuid() == 0
         self._uid = os.geteuid()
         self._readable = _existing([*_interpreter_folders(), *_SYSTEM])
-        hidden = [p for p in _with_links(self._readable) if p.startswith("/tmp/")]
+        self._shown = _with_links(self._readable)
+        hidden = [p for p in self._shown if p.startswith("/tmp/")]
         self.folders = Folders(scratch, scratch_mb, hidden)
         self._landlock = 0
 
@@ -123,13 +124,15 @@ class Isolation:
 
     def confine(self) -> None:
         """Build the private root, give up rights, install Landlock and seccomp."""
+        there = [p for p in sys.path if p and os.path.exists(p)]
         if "network" not in self.off:
             with suppress(OSError):
                 syscalls.raise_loopback()
         if "mount" not in self.off:
             with _noting(self.off, "mount"):
                 self._build_root()
-        sys.path[:] = [p for p in sys.path if p and os.path.exists(p)]
+        # An interpreter below /tmp is there again once programs have one (see `folders`).
+        sys.path[:] = [p for p in there if os.path.exists(p) or _is_in(p, self._shown)]
         if "limits" not in self.off:
             _limit(private_uid=self._root or "user" not in self.off)
         self._give_up_rights()
@@ -182,15 +185,16 @@ class Isolation:
     def _build_root(self) -> None:
         """A root folder that holds the interpreter, read-only, and places for scratch folders."""
         base = next(d for d in ("/tmp", "/var/tmp", "/mnt", "/run") if os.path.isdir(d))
-        sources = [(path, os.open(path, os.O_PATH)) for path in _with_links(self._readable)]
+        shown = [p for p in self._shown if not (p.startswith("/tmp/") and os.path.islink(p))]
+        sources = [(path, os.open(path, os.O_PATH)) for path in shown]
         devices = [(f"/dev/{n}", os.open(f"/dev/{n}", os.O_PATH)) for n in _DEVICES]
         syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
         syscalls.mount("tmpfs", base, "tmpfs", flags, "size=4m,mode=755")
         for path, fd in sources:
-            if os.path.islink(path) and not path.startswith("/tmp/"):
+            if os.path.islink(path):
                 _link(base, path)
-            elif not os.path.islink(path):
+            else:
                 _bind(base + self.folders.place(path), fd, syscalls.MS_RDONLY | flags)
             os.close(fd)
         for path, fd in devices:
@@ -265,6 +269,10 @@ def _existing(paths: list[str]) -> list[str]:
     """Those that exist, without those that lie inside another one."""
     found = [p for p in dict.fromkeys(paths) if os.path.exists(p)]
     return [p for p in found if not any(p != q and p.startswith(q + "/") for q in found)]
+
+
+def _is_in(path: str, folders: list[str]) -> bool:
+    return any(path.startswith(f"{folder}/") for folder in folders)
 
 
 def _with_links(paths: list[str]) -> list[str]:

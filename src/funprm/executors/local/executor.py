@@ -39,7 +39,8 @@ class LocalExecutor:
     transport: ClassVar[frozenset[str]] = frozenset(
         {"workers", "require_isolation", "disable", "python"}
     )
-    """Of an interpreter its version and packages count, not where it lies."""
+    """Of an interpreter its version and packages count, not where it lies; of the layers whether
+    there are `limits`."""
 
     def __init__(
         self,
@@ -99,12 +100,14 @@ class LocalExecutor:
     def identity(self) -> Mapping[str, Json]:
         """The rules, and what else determines verdicts."""
         version, packages = identity_of(self._python)
+        unlimited = {"limits": False} if "limits" in self._disable else {}
         return {
             "judge": RULES,
             "compat": self._compat,
             "seconds": self._seconds,
             "python": version,
             "packages": packages,
+            **unlimited,
         }
 
     def describe(self) -> str:

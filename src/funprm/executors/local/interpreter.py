@@ -35,10 +35,8 @@ def identity_of(python: str) -> tuple[str, str]:
     """
     command = [python or sys.executable, *FLAGS, "-c", _PROGRAM]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=60, cwd="/", env={}
-        )
+        done = subprocess.run(command, capture_output=True, check=True, timeout=60, cwd="/", env={})
     except (OSError, subprocess.SubprocessError) as error:
         raise ExecutorError(f"cannot run the interpreter {python!r}: {error}") from None
-    version, _, packages = done.stdout.partition("\n")
-    return version, hashlib.blake2b(packages.encode(), digest_size=8).hexdigest()
+    version, _, packages = done.stdout.partition(b"\n")
+    return version.decode(), hashlib.blake2b(packages, digest_size=8).hexdigest()
