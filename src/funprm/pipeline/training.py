@@ -183,10 +183,8 @@ def score_keys(
     run: Run, name: str, identity: Mapping[str, Json], generations: Iterable[Generation]
 ) -> list[str]:
     """The keys of a model's scores: model, generation, and what the model reads of it."""
-    return [
-        key_of("score", 2, name, dict(identity), g.key, labelled_program(run, g).steps)
-        for g in generations
-    ]
+    reader = key_of(name, dict(identity))
+    return [key_of("score", 2, reader, g.key, g.code, run.steps[g.key].ends) for g in generations]
 
 
 def _planned_scores(run: Run) -> Iterator[str]:
