@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from funprm.config import TrainConfig
 from funprm.errors import ModelError
+from funprm.prm import frozen
 from funprm.prm.frozen import HEAD, LIKELIHOODS, Bank
 from funprm.prm.scorer import PrmScorer
 from funprm.prm.train import train
@@ -138,3 +139,11 @@ def test_a_program_that_does_not_fit_has_no_features(
     data = replace(DATA, train=[*DATA.train, long])
     assert train(config(mode="none", epochs=0.5), data, tmp_path).not_fitting == 1
     assert list(PrmScorer(tmp_path / "model", "cpu").score([long])) == [()]
+
+
+def test_every_weight_of_a_trunk_counts() -> None:
+    network = torch.nn.Linear(40, 40)
+    before = frozen._digest(network)
+    with torch.no_grad():
+        network.weight[-1, -1] += 1
+    assert frozen._digest(network) != before
