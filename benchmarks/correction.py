@@ -30,12 +30,12 @@ from torch import Tensor
 
 from funprm.config import TrainConfig
 from funprm.datasets.mini import MiniDataset
-from funprm.prm import meta
 from funprm.prm.batches import Batch, Example, collate, examples_of
-from funprm.prm.correction import Correction
-from funprm.prm.learner import Learner
-from funprm.prm.model import Opened, open_base
-from funprm.prm.table import RewardTable
+from funprm.prm.correction import hypergradient as meta
+from funprm.prm.correction.reward_table import RewardTable
+from funprm.prm.correction.reweighting import Correction
+from funprm.prm.models.network import Opened, open_base
+from funprm.prm.training.optimizer_step import Learner
 from funprm.prompts import render_statement
 from funprm.records import LabelledProgram, key_of
 from funprm.steps import find_steps, step_texts

@@ -16,7 +16,7 @@ import time
 import zlib
 from pathlib import Path
 
-from funprm.datasets.livecodebench import LiveCodeBenchDataset
+from funprm.datasets.livecodebench.dataset import LiveCodeBenchDataset
 from funprm.store import encode_line
 
 DIGITS = 2_000_000

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
-from funprm.policies.huggingface_model import load_model
-from funprm.policies.huggingface_sampling import Row, Rule, Sampler
+from funprm.language_models import load_model
+from funprm.policies.huggingface.sampler import Row, Rule, Sampler
 
 
 @dataclass(frozen=True, kw_only=True)

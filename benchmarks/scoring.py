@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import Qwen2Config, Qwen2ForSequenceClassification
 
-from funprm.prm.data import Encoded
-from funprm.prm.model import RewardModel
-from funprm.prm.scorer import step_scores
+from funprm.prm.models.network import RewardModel
+from funprm.prm.rendering import Encoded
+from funprm.prm.scoring import step_scores
 
 PAD, MARKER, FIRST = 0, 1, 2
 VOCABULARY = 512

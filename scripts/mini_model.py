@@ -24,7 +24,7 @@ from funprm.datasets.mini import MiniDataset
 from funprm.datasets.mini.corpus import pieces, solutions
 from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job, Request, Sample
-from funprm.policies.huggingface import HuggingFacePolicy
+from funprm.policies.huggingface.policy import HuggingFacePolicy
 from funprm.records import key_of, seed_of
 
 PROBLEM, SOLUTION, STEP, END, PAD = SPECIAL = (

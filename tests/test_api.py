@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import funprm
+from funprm.commands.solution import Judged
 from funprm.errors import ConfigError, DataError, InputError, ModelError
 from funprm.interfaces import Request, Sample
-from funprm.pipeline.solution import Judged
 from funprm.testing import ScriptedPolicy
 from tests.models import save_prm
 

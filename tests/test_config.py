@@ -5,7 +5,7 @@ import pytest
 
 from funprm import registry
 from funprm.config import load_config, parse_config
-from funprm.datasets.files import Facts
+from funprm.datasets.base import Facts
 from funprm.errors import ConfigError, InputError
 
 MINIMAL = {"output": "runs/x", "dataset": {"name": "mini"}, "policy": {"name": "huggingface"}}

@@ -283,7 +283,7 @@ def _solve(arguments: argparse.Namespace) -> int:
 
 
 def _problem(arguments: argparse.Namespace) -> Any:  # noqa: ANN401
-    from funprm.datasets.statement import example, problem_of, read_tests
+    from funprm.datasets.single import example, problem_of, read_tests
 
     where = arguments.tests or "--example"
     fields: dict[str, Any] = {}

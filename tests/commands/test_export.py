@@ -12,8 +12,8 @@ from funprm.errors import ConfigError, DataError, FunprmError, StoreError
 from funprm.pipeline.run import Run
 from funprm.pipeline.stages import run_all, run_stage
 from funprm.records import Generation, Status, Verdict
+from funprm.row_files import read_rows
 from funprm.store import read_records
-from funprm.tables import read_rows
 from tests.pipeline.conftest import Quiet
 
 

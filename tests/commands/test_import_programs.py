@@ -9,8 +9,8 @@ from funprm.errors import ConfigError, DataError, InputError, RecordError
 from funprm.interfaces import Request
 from funprm.policies.replay import ReplayPolicy
 from funprm.records import Generation, Problem, Status, Suite, Verdict
+from funprm.row_files import write_rows
 from funprm.store import encode_line, read_records
-from funprm.tables import write_rows
 
 LIVECODEBENCH = [
     {

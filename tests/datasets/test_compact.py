@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from funprm import records
-from funprm.datasets.livecodebench import LiveCodeBenchDataset
+from funprm.datasets.livecodebench.dataset import LiveCodeBenchDataset
 from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job
 from funprm.records import Case, Problem, Status, Suite

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from funprm.datasets.evalplus import HumanEvalDataset, MbppDataset
-from funprm.datasets.split import Fractions
+from funprm.datasets._split import Fractions
+from funprm.datasets.evalplus.humaneval import HumanEvalDataset, MbppDataset
 from funprm.errors import ConfigError, DataError, InputError, RecordError
 from funprm.records import Problem, Suite
 from tests.datasets.official_files import humaneval, mbpp, write

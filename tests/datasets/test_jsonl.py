@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from funprm.datasets._split import Fractions
 from funprm.datasets.jsonl import JsonlDataset, read_problem
-from funprm.datasets.split import Fractions
 from funprm.errors import ConfigError, DataError, InputError, RecordError
 from funprm.records import Problem
 from tests.datasets.official_files import write

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from funprm.datasets.bigcodebench import BigCodeBenchDataset
-from funprm.datasets.evalplus import HumanEvalDataset, MbppDataset
+from funprm.datasets.evalplus.humaneval import HumanEvalDataset, MbppDataset
 from funprm.datasets.jsonl import JsonlDataset
 from funprm.datasets.leetcode import LeetCodeDataset
-from funprm.datasets.livecodebench import LiveCodeBenchDataset
+from funprm.datasets.livecodebench.dataset import LiveCodeBenchDataset
 from funprm.datasets.mini.dataset import MiniDataset
-from funprm.datasets.source import parsed
 from funprm.errors import DataError
 from funprm.interfaces import Dataset
+from funprm.python_source import parsed
 from funprm.records import Problem, Suite
 from tests.datasets.official_files import (
     bigcodebench,

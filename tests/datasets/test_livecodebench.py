@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funprm.datasets import hub
-from funprm.datasets.livecodebench import PRELUDE, LiveCodeBenchDataset
-from funprm.datasets.packed import unpack_text
-from funprm.datasets.split import Fractions
-from funprm.datasets.statement import problem_of
+from funprm.datasets import _files
+from funprm.datasets._split import Fractions
+from funprm.datasets.livecodebench.dataset import PRELUDE, LiveCodeBenchDataset
+from funprm.datasets.livecodebench.packed import unpack_text
+from funprm.datasets.single import problem_of
 from funprm.errors import ConfigError, DataError, InputError, RecordError
 from funprm.records import Problem
 from tests.datasets.official_files import livecodebench, livecodebench_function, packed, write
@@ -214,7 +214,7 @@ def test_without_a_path_the_hub_is_asked(tmp_path: Path, monkeypatch: pytest.Mon
         asked.append((repository, patterns))
         return tmp_path
 
-    monkeypatch.setattr(hub, "download", download)
+    monkeypatch.setattr(_files, "download", download)
     assert ids(list(LiveCodeBenchDataset(release="v1").load())) == ["abc1"]
     assert asked == [("livecodebench/code_generation_lite", ("test.jsonl",))]
     with pytest.raises(InputError, match="the hub has no test2.jsonl in livecodebench"):

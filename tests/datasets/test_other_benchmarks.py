@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from funprm import tables
-from funprm.datasets import hub
+from funprm import row_files
+from funprm.datasets import _files
 from funprm.datasets.bigcodebench import BigCodeBenchDataset
-from funprm.datasets.evalplus import HumanEvalDataset, MbppDataset
+from funprm.datasets.evalplus.humaneval import HumanEvalDataset, MbppDataset
 from funprm.datasets.leetcode import LeetCodeDataset
 from funprm.errors import DataError, InputError
 from funprm.records import Problem
@@ -196,9 +196,9 @@ def test_benchmarks_come_from_the_hub_or_from_a_copy_of_it(
             write(file, [row])
         return tmp_path
 
-    monkeypatch.setattr(hub, "download", download)
+    monkeypatch.setattr(_files, "download", download)
     # Files of JSON under the name of a Parquet file: what is tested is the way to them.
-    monkeypatch.setattr(tables, "_parquet_rows", tables._lines)
+    monkeypatch.setattr(row_files, "_parquet_rows", row_files._lines)
     found = [problem.problem_id for problem in dataset(**options).load()]
     assert found
     copied = dataset(path=str(tmp_path), **options).load()

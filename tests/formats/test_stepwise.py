@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from funprm.formats.stepwise import corrected, measured, rows
 from funprm.records import LabelledProgram
-from funprm.tables import write_rows
+from funprm.row_files import write_rows
 
 
 def program(evidence: list[tuple[int, int]]) -> LabelledProgram:

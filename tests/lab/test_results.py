@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from funprm.errors import DataError
+from funprm.evaluation.statistics import Interval
 from funprm.lab.config import LabConfig
 from funprm.lab.methods import Cell, cell_key
 from funprm.lab.report import Measure, as_json, mark, render
 from funprm.lab.results import CHOSEN, summarise, two_level
-from funprm.statistics import Interval
 
 
 def cell(seed: int, method: str, gain: float, criterion: float) -> Cell:

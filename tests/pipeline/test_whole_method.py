@@ -12,7 +12,7 @@ from funprm.errors import PolicyError
 from funprm.interfaces import Sample
 from funprm.pipeline import stages
 from funprm.pipeline.stages import demo_config, run_all
-from funprm.policies.huggingface import HuggingFacePolicy
+from funprm.policies.huggingface.policy import HuggingFacePolicy
 from tests.pipeline.conftest import Quiet
 
 SMALL = {

@@ -10,10 +10,11 @@ from torch import Tensor
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from funprm.config import TrainConfig
-from funprm.prm import model, train
-from funprm.prm.correction import Reweighter
-from funprm.prm.frozen import Bank
-from funprm.prm.model import Opened
+from funprm.prm.correction.reweighting import Reweighter
+from funprm.prm.models import network
+from funprm.prm.models.frozen import Bank
+from funprm.prm.models.network import Opened
+from funprm.prm.training import loop
 
 
 def double_norm(self: Qwen2RMSNorm, hidden: Tensor) -> Tensor:
@@ -33,7 +34,7 @@ def double_precision() -> Iterator[None]:
     features: Any = Bank.matrix
 
     def opened(config: TrainConfig) -> Opened:
-        found = model.open_base(config)
+        found = network.open_base(config)
         found.model.double()
         return found
 
@@ -45,6 +46,6 @@ def double_precision() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Qwen2RMSNorm, "forward", double_norm)
         patch.setattr(Bank, "matrix", property(lambda bank: features.fget(bank).double()))
-        patch.setattr(train, "open_base", opened)
-        patch.setattr(train, "Reweighter", reweighter)
+        patch.setattr(loop, "open_base", opened)
+        patch.setattr(loop, "Reweighter", reweighter)
         yield

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from funprm.prm.batches import CLEAN, Example, Labels, Pool, collate, examples_of
-from funprm.prm.data import Renderer
+from funprm.prm.rendering import Renderer
 from funprm.records import LabelledProgram
 from tests.prm.world import make_tokenizer, program
 

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from funprm.config import Mode, TrainConfig
 from funprm.errors import ModelError
-from funprm.prm.model import SETTINGS, merge, open_base, save
+from funprm.prm.models.network import SETTINGS, merge, open_base, save
 from funprm.prm.reading import Reading, aggregator_of, reading_of
-from funprm.prm.scorer import PrmScorer
-from funprm.prm.train import train
+from funprm.prm.scoring import PrmScorer
+from funprm.prm.training.loop import train
 from funprm.steps import STEP_RULE
 from tests.prm.world import draw_programs, make_base, small_data
 

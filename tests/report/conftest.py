@@ -1,5 +1,6 @@
 import pytest
 
+from funprm.evaluation.statistics import Interval, McNemar
 from funprm.report.data import (
     CandidateView,
     Cost,
@@ -12,7 +13,6 @@ from funprm.report.data import (
     TableRow,
     TrainingCurve,
 )
-from funprm.statistics import Interval, McNemar
 
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} $x$ & \u2028 \udc80"

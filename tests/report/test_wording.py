@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from funprm.evaluation.statistics import Interval, McNemar
 from funprm.report import wording
 from funprm.report.data import ReportData
-from funprm.statistics import Interval, McNemar
 
 
 def test_the_examples_in_the_docstrings_run() -> None:

@@ -12,8 +12,8 @@ from funprm.datasets.mini import MiniDataset
 from funprm.errors import PolicyError
 from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Job, Request, Sample
-from funprm.policies.huggingface import HuggingFacePolicy
-from funprm.policies.openai_api import OpenAIPolicy
+from funprm.policies.huggingface.policy import HuggingFacePolicy
+from funprm.policies.openai.policy import OpenAIPolicy
 from funprm.policies.replay import ReplayPolicy
 from funprm.records import Case, Json, Problem, Status, Suite, Verdict
 from funprm.testing import ScriptedPolicy, check_dataset, check_executor, check_policy

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from funprm.api.glue import Settings, Shown, aside, folder_of, path_of, shown_by
-from funprm.datasets.statement import with_probe
+from funprm.commands import one_problem
+from funprm.commands import solve as solving
+from funprm.commands.one_problem import Judgement, P, ProcessRewardModel, Program, Scores
+from funprm.commands.solution import Solution
+from funprm.datasets.single import with_probe
 from funprm.errors import ConfigError
 from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Executor, Policy
-from funprm.pipeline import one_problem, solving
-from funprm.pipeline.one_problem import Judgement, P, ProcessRewardModel, Program, Scores
-from funprm.pipeline.solution import Solution
 from funprm.records import Generation, Problem
 from funprm.steps import find_steps, step_texts
 

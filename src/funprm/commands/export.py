@@ -6,7 +6,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import cast
 
-from funprm.datasets.split import check_split
+from funprm.datasets._split import check_split
 from funprm.errors import ConfigError, DataError, nearest
 from funprm.formats import livecodebench, samples, stepwise
 from funprm.formats.programs import Graded
@@ -16,7 +16,7 @@ from funprm.pipeline.sampling import generate
 from funprm.pipeline.selecting import select
 from funprm.pipeline.training import corrected_rewards, labelled_programs, train
 from funprm.records import Generation, Json, LabelledProgram, Problem, Split, Status
-from funprm.tables import ending, write_rows
+from funprm.row_files import ending, write_rows
 
 FORMATS = {
     "livecodebench": (".json",),

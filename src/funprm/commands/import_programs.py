@@ -15,8 +15,8 @@ from funprm.errors import ConfigError, DataError, RecordError
 from funprm.formats.programs import Program
 from funprm.formats.reading import programs_in
 from funprm.records import Generation, Status, Verdict, key_of
+from funprm.row_files import raw_rows
 from funprm.store import atomic_file, encode_line
-from funprm.tables import raw_rows
 
 
 def import_programs(

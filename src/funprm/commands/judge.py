@@ -16,8 +16,8 @@ from funprm.formats.programs import Program
 from funprm.formats.reading import programs_in
 from funprm.interfaces import Executor, Job, Progress
 from funprm.records import Problem, ProgramVerdict, Status, Suite, Verdict, key_of
+from funprm.row_files import raw_rows
 from funprm.store import RecordFile
-from funprm.tables import raw_rows
 
 SuiteName = Literal["hidden", "public"]
 _NAMED = 5

@@ -12,7 +12,7 @@ from funprm.config import ComponentConfig, load_config
 from funprm.datasets.jsonl import read_problem
 from funprm.errors import ConfigError, DataError, InputError, nearest
 from funprm.records import Problem
-from funprm.tables import decoded, raw_rows
+from funprm.row_files import decoded, raw_rows
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from funprm.datasets.files import Content, Facts, FileDataset
-from funprm.datasets.hub import Source
-from funprm.datasets.source import parsed
+from funprm.datasets._files import Source
+from funprm.datasets.base import Content, Facts, FileDataset
 from funprm.errors import DataError, InputError
+from funprm.python_source import parsed
 from funprm.records import Split, Suite
 
 _REPOSITORIES = {"full": "bigcode/bigcodebench", "hard": "bigcode/bigcodebench-hard"}

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import msgspec
 
-from funprm.datasets.examples import decode_arguments
-from funprm.datasets.files import Content, DatedDataset, Facts, problem_of
-from funprm.datasets.hub import Source
+from funprm.datasets._docstring_examples import decode_arguments
+from funprm.datasets._files import Source
+from funprm.datasets.base import Content, DatedDataset, Facts, problem_of
 from funprm.errors import ConfigError, DataError, RecordError, nearest
 from funprm.records import Case, Difficulty, Json, Problem, Split, Suite, SuiteKind
-from funprm.tables import read_rows
+from funprm.row_files import read_rows
 
 
 class _Test(msgspec.Struct, forbid_unknown_fields=True):

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from funprm.datasets.examples import call_arguments, encode_arguments
-from funprm.datasets.files import Content, DatedDataset, Facts
-from funprm.datasets.hub import Source
-from funprm.datasets.source import parsed
+from funprm.datasets._docstring_examples import call_arguments, encode_arguments
+from funprm.datasets._files import Source
+from funprm.datasets.base import Content, DatedDataset, Facts
 from funprm.errors import DataError
+from funprm.python_source import parsed
 from funprm.records import Case, Difficulty, Suite
 
 _DIFFICULTIES: dict[str, Difficulty] = {

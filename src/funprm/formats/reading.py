@@ -6,7 +6,7 @@ import msgspec
 
 from funprm.formats import livecodebench, samples
 from funprm.formats.programs import Program
-from funprm.tables import decoded
+from funprm.row_files import decoded
 
 
 def programs_in(row: bytes | msgspec.Raw, where: str) -> list[Program]:

@@ -31,11 +31,11 @@ from funprm.errors import ConfigError, nearest
 from funprm.lab.corruptions import Corruption, relabelled
 from funprm.lab.peers import nait, scan
 from funprm.lab.world import MAX_STEPS, World
-from funprm.prm.data import TrainingData
 from funprm.prm.reading import aggregator_of
-from funprm.prm.scorer import PrmScorer
-from funprm.prm.train import TrainResult, train
-from funprm.prm.validate import expected_choice, weighted_auc
+from funprm.prm.rendering import TrainingData
+from funprm.prm.scoring import PrmScorer
+from funprm.prm.training.loop import TrainResult, train
+from funprm.prm.training.validation import expected_choice, weighted_auc
 from funprm.records import Json, LabelledProgram
 from funprm.rewards import AGGREGATORS
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funprm.errors import DataError
+from funprm.evaluation.statistics import Interval, student_quantile
 from funprm.lab.config import LabConfig
 from funprm.lab.methods import Cell, corruption_of
-from funprm.statistics import Interval, student_quantile
 
 Floats = NDArray[np.float64]
 

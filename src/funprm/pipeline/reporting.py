@@ -9,6 +9,8 @@ from statistics import median_low
 import msgspec
 
 from funprm.config import RunConfig
+from funprm.evaluation.comparison import Outcomes, compare, contrasts, curve, outcomes
+from funprm.evaluation.selection import Candidate, Selector
 from funprm.pipeline.judging import Docket
 from funprm.pipeline.run import Run
 from funprm.pipeline.selecting import candidates_of, choice_key, select, selectors_of
@@ -28,9 +30,7 @@ from funprm.report.data import (
 )
 from funprm.report.html import write_report
 from funprm.report.picture import write_picture
-from funprm.report.table import Outcomes, compare, contrasts, curve, outcomes
 from funprm.report.text import render
-from funprm.selection import Candidate, Selector
 from funprm.steps import step_texts
 from funprm.store import write_atomically
 

@@ -64,7 +64,7 @@ def train_together(config: RunConfig, progress: Progress, *, first: bool) -> Non
         ConfigError: the processes do not find each other, or the settings do not suit several.
         StoreError: the stage `reward` is not complete.
     """
-    from funprm.prm.ranks import joined
+    from funprm.prm.distributed import joined
 
     check_selection(config)
     gpu = any(model.device != "cpu" for model in config.models.values())

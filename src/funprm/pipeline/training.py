@@ -17,7 +17,7 @@ from funprm.steps import step_texts
 from funprm.store import disk_errors, write_atomically
 
 if TYPE_CHECKING:
-    from funprm.prm.data import TrainingData
+    from funprm.prm.rendering import TrainingData
 
 
 def model_folder(run: Run, name: str) -> Path:
@@ -41,7 +41,7 @@ def training_keys(run: Run) -> dict[str, str]:
 
 
 def _training_data(run: Run) -> "TrainingData":
-    from funprm.prm.data import TrainingData
+    from funprm.prm.rendering import TrainingData
 
     return TrainingData(
         train=labelled_programs(run, "train"),
@@ -56,8 +56,8 @@ def _train(run: Run) -> None:
     run.progress.start("train", 0)
     if not run.config.models:
         return
-    from funprm.prm.parallel import train_all
-    from funprm.prm.ranks import current
+    from funprm.prm.distributed import current
+    from funprm.prm.training.side_by_side import train_all
 
     current().barrier()  # all have seen what lies there
     if run.folder.owned:
@@ -151,7 +151,7 @@ def _score(run: Run) -> None:
     generations = run.of_split("test")
     run.progress.start("score", len(generations) * len(run.config.models))
     for name in run.config.models:
-        from funprm.prm.scorer import PrmScorer
+        from funprm.prm.scoring import PrmScorer
 
         score_with(run, name, PrmScorer(model_folder(run, name) / "model"), generations)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from funprm.prm.data import Encoded
+from funprm.prm.rendering import Encoded
 from funprm.records import LabelledProgram
 
 CLEAN = -1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from funprm.config import TrainConfig
 from funprm.errors import StoreError
-from funprm.prm.data import RENDERING, TrainingData
+from funprm.prm.rendering import RENDERING, TrainingData
 from funprm.records import Json, key_of
 from funprm.store import digest_of
 

@@ -6,8 +6,8 @@ Shares are in [0, 1]; they become per cent when they are written. Times are seco
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from funprm.evaluation.statistics import Interval, McNemar
 from funprm.records import SCHEMA, Json
-from funprm.statistics import Interval, McNemar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

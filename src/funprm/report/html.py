@@ -17,11 +17,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from funprm.errors import StoreError
+from funprm.evaluation.statistics import Interval
 from funprm.records import Json
 from funprm.report import figures, wording
 from funprm.report.data import CandidateView, ProblemView, ReportData
 from funprm.report.figures import DARK, LIGHT, THEMED, inline_svg, variables
-from funprm.statistics import Interval
 
 
 def write_report(data: ReportData, path: Path) -> None:

@@ -8,9 +8,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from funprm.evaluation.statistics import Interval
 from funprm.report import wording
 from funprm.report.data import ReportData, TableRow
-from funprm.statistics import Interval
 
 
 def render(data: ReportData, *, width: int = 100, plain: bool = False) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from funprm.evaluation.statistics import FEW, Interval, McNemar
 from funprm.report.data import ReportData
-from funprm.statistics import FEW, Interval, McNemar
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"

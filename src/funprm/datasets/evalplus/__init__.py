@@ -1,0 +1,1 @@
+"""HumanEval and MBPP, and their EvalPlus forms (arXiv 2107.03374, 2108.07732, 2305.01210)."""

@@ -1,0 +1,1 @@
+"""Which program is chosen, and how sure that is: pure."""

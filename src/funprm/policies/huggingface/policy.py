@@ -1,0 +1,293 @@
+"""A policy that samples a causal language model in this process, with the transformers library."""
+
+import functools
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from funprm import language_models as models
+from funprm import prompts
+from funprm.errors import ConfigError, PolicyError
+from funprm.interfaces import Request, Sample
+from funprm.policies.huggingface.sampler import Continuation, Row, Rule, Sampler
+from funprm.records import Json
+
+_RAW = "none"
+_FENCE = re.compile(r"^```", re.MULTILINE)
+_TAIL = 4
+"""Tokens before an answer that are decoded with it: some tokenizers join words across tokens."""
+
+
+@dataclass(eq=False)
+class HuggingFacePolicy:
+    """Writes programs with a local causal language model; implements `interfaces.Policy`.
+
+    A program is drawn from a stream of random numbers named by its request's seed: the other
+    requests of a call do not change it (but see `whole_batches`). `Sample.logprob` and
+    `Sample.self_certainty` are those of the model itself (temperature 1, all tokens), so that
+    programs of different settings compare; both include the token that ended the answer.
+
+    Raises:
+        ConfigError: a setting is out of range.
+        ModelError: the model cannot be found or lacks a file.
+    """
+
+    whole_batches: ClassVar[bool] = True
+    """Matrix products of other sizes may differ in their last bits."""
+    unanswered_is_final: ClassVar[bool] = False
+    transport: ClassVar[frozenset[str]] = frozenset({"batch", "device"})
+
+    model: str = models.TINY
+    """`tiny` (the shipped model), a folder with safetensors, or a hub name."""
+    _: KW_ONLY
+    temperature: float = 1.0
+    """Divides the logits; 0 takes the likeliest token."""
+    top_p: float = 1.0
+    """Draws from the likeliest tokens that together have this probability, in (0, 1]."""
+    max_tokens: int = 512
+    """Most tokens of an answer."""
+    prompt: str = ""
+    """One of `prompts.STYLES`; empty: `statement` for `tiny`, else `chain_of_function`."""
+    batch: int = 256
+    """Programs that are drawn together."""
+    device: str = "auto"
+    """`auto` (a GPU if there is one), or a name that torch knows."""
+    dtype: str = "auto"
+    """`fp32`, `bf16`, `fp16`, or `auto` (bf16 on a GPU, fp32 elsewhere)."""
+    revision: str = ""
+    """Branch, tag or commit of a hub model; empty: its main branch."""
+    template: str = ""
+    """File with a Jinja chat template to use instead of the tokenizer's; `none`: plain text."""
+
+    def __post_init__(self) -> None:
+        _check("temperature", self.temperature, "at least 0", self.temperature >= 0)
+        _check("top_p", self.top_p, "above 0 and at most 1", 0 < self.top_p <= 1)
+        _check("max_tokens", self.max_tokens, "at least 1", self.max_tokens >= 1)
+        _check("batch", self.batch, "at least 1", self.batch >= 1)
+        default = "statement" if self.model == models.TINY else "chain_of_function"
+        self.prompt = self.prompt or default
+        self._prompt_identity = prompts.prompt_identity(self.prompt)
+        self._template = _read_template(self.template)
+        self._folder = models.find_folder(self.model, self.revision)
+
+    def identity(self) -> Mapping[str, Json]:
+        """The model and a fingerprint of its files, prompts, and how tokens are drawn."""
+        return {
+            "policy": "huggingface",
+            "model": models.label(self.model, self._folder),
+            "weights": self._fingerprint,
+            "prompt": self._prompt_identity,
+            "template": self._template,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+        }
+
+    def sample(self, requests: Sequence[Request]) -> Iterator[Sample]:
+        """One answer per request; those with short prompts come first.
+
+        A request whose prompt leaves no room in the model's context is answered by its prefix
+        alone.
+
+        Raises:
+            ModelError: the model or its tokenizer cannot be loaded.
+            PolicyError: the memory does not hold a single row.
+        """
+        questions = list(self._questions(requests))
+        for question in questions:
+            if question.row.limit < 1:
+                yield self._answer(question, None, 0.0)
+        drawable = [question for question in questions if question.row.limit >= 1]
+        for bucket in _buckets(drawable, self.batch):
+            start = time.perf_counter()
+            drawn = self._draw([question.row for question in bucket])
+            seconds = (time.perf_counter() - start) / len(bucket)
+            for question, continuation in zip(bucket, drawn, strict=True):
+                yield self._answer(question, continuation, seconds)
+
+    def _questions(self, requests: Sequence[Request]) -> "Iterator[_Question]":
+        """Requests as tokens; equal prompts are encoded once."""
+        encoded: dict[tuple[str, str], tuple[int, ...]] = {}
+        for request in requests:
+            begin = prompts.answer_prefix(self.prompt, request.prefix)
+            message = prompts.build_prompt(request.problem, self.prompt)
+            if (message, begin) not in encoded:
+                encoded[message, begin] = self._encode(message, begin)
+            tokens = encoded[message, begin]
+            row = Row(
+                prompt=tokens,
+                limit=min(self.max_tokens, self._context - len(tokens)),
+                stream=_stream(request.seed),
+                ends=self._block_ends(begin) if begin != request.prefix else None,
+            )
+            yield _Question(request=request, begin=begin, row=row)
+
+    def _block_ends(self, begin: str) -> Callable[[tuple[int, ...]], bool]:
+        """Whether drawn tokens close the code block that an answer was made to begin with."""
+        return lambda tokens: _closing_fence(begin + self._text(tokens), len(begin)) is not None
+
+    def _encode(self, message: str, begin: str) -> tuple[int, ...]:
+        """Token ids of the prompt with the answer's beginning."""
+        if self._chat_template is None:
+            text, special = f"{message}\n{begin}", True
+        else:
+            # The template writes special tokens itself.
+            text, special = self._render(message) + begin, False
+        return tuple(self._tokenizer(text, add_special_tokens=special)["input_ids"])
+
+    def _render(self, message: str) -> str:
+        rendered: str = self._tokenizer.apply_chat_template(
+            [{"role": "user", "content": message}],
+            chat_template=self._chat_template,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        return rendered
+
+    def _draw(self, rows: list[Row]) -> list[Continuation]:
+        """Draws, in halves where the memory does not suffice: rows do not depend on each other."""
+        try:
+            with models.suitable_threads(self._loaded):
+                return self._sampler.draw(rows)
+        except torch.OutOfMemoryError as error:
+            if len(rows) == 1:
+                raise PolicyError(
+                    f"out of memory with one row of {len(rows[0].prompt)} prompt tokens and up to "
+                    f"{rows[0].limit} new ones: lower max_tokens, or use a smaller model"
+                ) from error
+        torch.cuda.empty_cache()
+        half = len(rows) // 2
+        return [*self._draw(rows[:half]), *self._draw(rows[half:])]
+
+    def _answer(self, question: "_Question", drawn: Continuation | None, seconds: float) -> Sample:
+        request = question.request
+        written = self._decode(question.row.prompt, drawn.tokens) if drawn else ""
+        text = question.begin + written
+        code = _program(text, question.begin, request.prefix)
+        return Sample(
+            key=request.key,
+            code=code,
+            text="" if text == code else text,
+            finish=_finish(code, drawn),
+            kept=code.startswith(request.prefix),
+            prompt_tokens=len(question.row.prompt),
+            completion_tokens=len(drawn.tokens) if drawn else 0,
+            logprob=drawn.logprob if drawn else None,
+            logprob_tokens=len(drawn.tokens) if drawn else 0,
+            self_certainty=drawn.self_certainty if drawn else None,
+            seconds=seconds,
+        )
+
+    def _decode(self, prompt: tuple[int, ...], tokens: tuple[int, ...]) -> str:
+        tail = prompt[-_TAIL:]
+        before, both = (self._text(tail), self._text(tail + tokens))
+        return both.removeprefix(before) if both.startswith(before) else self._text(tokens)
+
+    def _text(self, tokens: tuple[int, ...]) -> str:
+        text: str = self._tokenizer.decode(
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        return models.fingerprint(self._folder)
+
+    @functools.cached_property
+    def _tokenizer(self) -> Any:  # noqa: ANN401 - the library's tokenizers are untyped
+        return models.load_tokenizer(self._folder)
+
+    @functools.cached_property
+    def _chat_template(self) -> str | None:
+        if self._template == _RAW:
+            return None
+        return self._template or self._tokenizer.chat_template
+
+    @functools.cached_property
+    def _loaded(self) -> Any:  # noqa: ANN401 - the library's models are untyped
+        return models.load_model(self._folder, self.device, self.dtype)
+
+    @functools.cached_property
+    def _context(self) -> int:
+        """Most tokens of prompt and answer together."""
+        return int(getattr(self._loaded.config, "max_position_embeddings", 0) or 2**31)
+
+    @functools.cached_property
+    def _sampler(self) -> Sampler:
+        stop = models.stop_tokens(self._folder, self._tokenizer)
+        fenced = prompts.answer_prefix(self.prompt, "x") != "x"
+        asks = models.tokens_with("`", self._tokenizer) if fenced else frozenset()
+        rule = Rule(temperature=self.temperature, top_p=self.top_p, stop=stop, asks=asks)
+        return Sampler(self._loaded, rule)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Question:
+    request: Request
+    begin: str
+    """Text that the answer was made to begin with."""
+    row: Row
+
+
+def _stream(seed: int) -> int:
+    """64 bits that name the random numbers of a seed; neighbouring seeds are far apart."""
+    return int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=8).digest())
+
+
+def _buckets(questions: Sequence[_Question], size: int) -> Iterator[list[_Question]]:
+    """Batches of questions of similar length: none more than twice the shortest (plus 64)."""
+    bucket: list[_Question] = []
+    for question in sorted(questions, key=lambda question: len(question.row.prompt)):
+        longest = 2 * len(bucket[0].row.prompt) + 64 if bucket else 0
+        if bucket and (len(bucket) == size or len(question.row.prompt) > longest):
+            yield bucket
+            bucket = []
+        bucket.append(question)
+    if bucket:
+        yield bucket
+
+
+def _program(text: str, begin: str, prefix: str) -> str:
+    """The program in an answer; for a continuation, what stands in the block that was begun."""
+    if prefix and begin != prefix:
+        text = text[: _closing_fence(text, len(begin))]
+    return prompts.extract_code(text)
+
+
+def _closing_fence(text: str, start: int) -> int | None:
+    r"""Where the first fence at the beginning of a line at or after `start` ends, if there is one.
+
+    >>> _closing_fence("a = 1\n```\nThat is it.", 0)
+    9
+    """
+    found = _FENCE.search(text, start)
+    return found.end() if found else None
+
+
+def _finish(code: str, drawn: Continuation | None) -> Literal["stop", "length", "empty"]:
+    if not code.strip():
+        return "empty"
+    return "stop" if drawn and drawn.stopped else "length"
+
+
+def _check(name: str, value: float, expected: str, valid: bool) -> None:
+    if not valid:
+        raise ConfigError(f"{name} = {value} is out of range: expected {expected}")
+
+
+def _read_template(template: str) -> str:
+    if template in ("", _RAW):
+        return template
+    try:
+        return Path(template).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"template {template!r} cannot be read ({error}); expected a file with a Jinja chat "
+            "template, or 'none'"
+        ) from error

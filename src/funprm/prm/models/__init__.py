@@ -1,0 +1,1 @@
+"""The networks that score steps, and how they are opened and saved."""

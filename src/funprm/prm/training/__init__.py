@@ -1,0 +1,1 @@
+"""Training: phases, steps, validation, curves; several models side by side."""

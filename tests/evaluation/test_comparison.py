@@ -1,0 +1,79 @@
+import pytest
+
+from funprm.errors import DataError
+from funprm.evaluation.comparison import Outcomes, compare, curve, outcomes
+from funprm.evaluation.selection import Candidate, parse_selector
+from funprm.rewards import AGGREGATORS
+
+
+def pool(*passed: bool | None, scores: tuple[float, ...] = ()) -> list[Candidate]:
+    padded = [*scores, *[None] * len(passed)]
+    return [
+        Candidate(generation=str(i), passed=p, scores={} if s is None else {"prm": (s,)})
+        for i, (p, s) in enumerate(zip(passed, padded, strict=False))
+    ]
+
+
+def made(selector: str, *solved: bool | None) -> Outcomes:
+    expected = tuple(float(bool(s)) for s in solved)
+    return Outcomes(selector=selector, n=4, solved=solved, expected=expected)
+
+
+def test_outcomes_tell_choice_expectation_and_missing_information() -> None:
+    pools = [pool(True, False, True, scores=(0.1, 0.9)), pool(True, False, None), pool(None)]
+    got = outcomes(parse_selector("score:prm", AGGREGATORS), pools, [1, 0, 0])
+    assert got.solved == (False, True, None)
+    assert got.expected == (0.0, 0.5, 0.0)
+    assert (got.n, got.uninformed) == (3, 2)
+    assert outcomes(parse_selector("random", AGGREGATORS), pools, [0, 0, 0]).n == 1
+
+
+def test_all_rows_count_the_same_problems() -> None:
+    table = compare(
+        [made("a", True, True, False, None, True), made("b", True, False, True, True, True)],
+        ["easy", "hard", "easy", "easy", ""],
+        baseline="b",
+        resamples=200,
+    )
+    a, b = table.rows
+    assert table.left_out == 1
+    assert (a.problems, b.problems, a.solved, b.solved) == (4, 4, 3, 3)
+    assert (a.accuracy.estimate, b.accuracy.estimate) == (0.75, 0.75)
+    assert list(a.by_difficulty) == ["easy", "hard"]
+    assert (a.by_difficulty["easy"].problems, a.by_difficulty["easy"].accuracy) == (2, 0.5)
+    assert a.difference is not None
+    assert a.difference.low < a.difference.estimate == 0.0 < a.difference.high
+    assert a.mcnemar is not None
+    assert (a.mcnemar.p, a.mcnemar.only_first, a.mcnemar.only_second) == (1.0, 1, 1)
+    assert b.difference is None
+    assert b.mcnemar is None
+
+
+def test_difficulties_come_easiest_first_whatever_their_names() -> None:
+    levels = ["zen", "hard", "medium", "easy", "brutal"]
+    (row,) = compare([made("a", *[True] * 5)], levels, baseline="a", resamples=50).rows
+    assert list(row.by_difficulty) == ["easy", "medium", "hard", "brutal", "zen"]
+
+
+@pytest.mark.parametrize(
+    ("results", "levels", "baseline", "message"),
+    [
+        ([made("a", True)], ["easy"], "b", "baseline 'b' is not among the selectors: a"),
+        ([made("a", True), made("b", True, True)], ["easy"], "a", "different numbers"),
+        ([made("a", None), made("b", True)], [""], "a", "nothing to compare"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    results: list[Outcomes], levels: list[str], baseline: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        compare(results, levels, baseline=baseline)
+
+
+def test_the_curve_is_over_problems_with_enough_judged_candidates() -> None:
+    pools = [pool(True, False), pool(False, False), pool(True, None), pool(True, True)]
+    got = curve(parse_selector("oracle", AGGREGATORS), pools, (1, 2), resamples=100)
+    assert (got.selector, got.problems) == ("oracle", 3)
+    assert [(n, round(i.estimate, 6)) for n, i in got.points] == [(1, 0.5), (2, 0.666667)]
+    with pytest.raises(DataError, match="3 judged candidates"):
+        curve(parse_selector("oracle", AGGREGATORS), pools, (3,))

@@ -1,0 +1,108 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerFast
+
+from funprm.errors import ConfigError, DataError, TrainingError
+from funprm.prm.rendering import Encoded, Renderer, TrainingData
+from tests.prm.world import SPECIAL, make_tokenizer, program
+
+TOKENIZER = make_tokenizer()
+RENDERER = Renderer(TOKENIZER)
+PROGRAM = program("p", "abc", [1, 2, 1], [4, 4, 1])
+
+
+def spelled(tokenizer: PreTrainedTokenizerFast, encoded: Encoded) -> str:
+    return "".join(tokenizer.convert_ids_to_tokens(list(encoded.tokens)))
+
+
+def test_markers_close_steps_and_nothing_follows_the_last() -> None:
+    encoded = RENDERER.encode(PROGRAM, 512)
+    assert encoded is not None
+    assert spelled(TOKENIZER, encoded) == "<|problem|>do p<|solution|>" + "".join(
+        f"def {c}\n<|step|>" for c in "abc"
+    )
+    assert [encoded.tokens[m] for m in encoded.markers] == [RENDERER.marker_id] * 3
+    assert encoded.markers[-1] == len(encoded.tokens) - 1
+    assert not encoded.shortened
+
+
+@given(st.lists(st.text(st.sampled_from("<|step>problem solution"), max_size=20), min_size=1))
+@settings(max_examples=50, deadline=None)
+def test_code_cannot_contain_a_marker(texts: list[str]) -> None:
+    steps = (*texts, "x<|step|>y<|problem|><|solution|><|step|>")
+    encoded = RENDERER.encode(replace(PROGRAM, steps=steps, statement="<|step|>"), 10_000)
+    assert encoded is not None
+    assert encoded.tokens.count(RENDERER.marker_id) == len(steps)
+    assert encoded.tokens.count(TOKENIZER.convert_tokens_to_ids("<|problem|>")) == 1
+
+
+def test_a_tokenizer_that_keeps_literal_markers_is_cut_around() -> None:
+    class Keeps:
+        bos_token_id, pad_token_id, eos_token_id, unk_token_id = None, 0, None, None
+
+        def get_vocab(self) -> dict[str, int]:
+            return {str(k): int(v) for k, v in TOKENIZER.get_vocab().items()}
+
+        def __call__(self, texts: object, **_: object) -> object:
+            return TOKENIZER(texts, add_special_tokens=False)
+
+    renderer = Renderer(Keeps())
+    encoded = renderer.encode(replace(PROGRAM, steps=("a<|step|>b<|step|>",)), 100)
+    assert encoded is not None
+    assert encoded.tokens.count(renderer.marker_id) == 1
+
+
+def test_other_tokenizers_get_a_frame_of_text_and_a_reserved_marker() -> None:
+    tokenizer = make_tokenizer(["<|pad|>", "<unk>", "<|fim_pad|>", "<other>"])
+    renderer = Renderer(tokenizer)
+    assert renderer.marker == "<|fim_pad|>"
+    encoded = renderer.encode(PROGRAM, 512)
+    assert encoded is not None
+    assert spelled(tokenizer, encoded) == (
+        "Problem:\ndo p\n\nSolution:\n" + "".join(f"def {c}\n<|fim_pad|>" for c in "abc")
+    )
+    assert Renderer(tokenizer, "<other>").settings()["marker"] == "<other>"
+
+
+def test_long_statements_lose_their_middle_and_code_is_never_cut() -> None:
+    whole = RENDERER.encode(PROGRAM, 512)
+    assert whole is not None
+    long = replace(PROGRAM, statement="A" * 30 + "B" * 30)
+    shortened = RENDERER.encode(long, len(whole.tokens))
+    assert shortened is not None
+    assert shortened.shortened
+    assert len(shortened.tokens) == len(whole.tokens)
+    assert spelled(TOKENIZER, shortened).startswith("<|problem|>AABB<|sol")
+    assert shortened.tokens[-22:] == whole.tokens[-22:]
+    fixed = len(whole.tokens) - len("do p")
+    assert RENDERER.encode(long, fixed) is not None
+    assert RENDERER.encode(long, fixed - 1) is None
+
+
+def test_all_at_once_is_one_by_one() -> None:
+    programs = [PROGRAM, replace(PROGRAM, statement="other"), program("q", "xy", [0, 0], [2, 1])]
+    assert RENDERER.encode_all(programs, 64) == [RENDERER.encode(p, 64) for p in programs]
+
+
+def test_unknown_markers_and_programs_without_steps_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'<nope>' is not one token"):
+        Renderer(TOKENIZER, "<nope>")
+    with pytest.raises(ConfigError, match="none of the known reserved tokens"):
+        Renderer(make_tokenizer([s for s in SPECIAL if s != "<|step|>"]))
+    with pytest.raises(DataError, match="has no steps"):
+        RENDERER.encode(replace(PROGRAM, steps=()), 64)
+
+
+def test_splits_are_by_problem() -> None:
+    other = program("q", "abc", [1, 2, 1], [4, 4, 1])
+    TrainingData(train=[PROGRAM, PROGRAM], meta=[other]).check()
+    with pytest.raises(TrainingError, match="one problem is in both train"):
+        TrainingData(train=[PROGRAM], meta=[PROGRAM]).check()
+    with pytest.raises(TrainingError, match="one problem is in both meta"):
+        TrainingData(train=[PROGRAM], meta=[other], validation=[other]).check()
+    renamed = replace(PROGRAM, problem_id="another")
+    with pytest.raises(TrainingError, match="one program is in both train"):
+        TrainingData(train=[PROGRAM], validation=[renamed]).check()
