@@ -32,9 +32,10 @@ from funprm.config import TrainConfig
 from funprm.datasets.mini import MiniDataset
 from funprm.prm.batches import Batch, Example, collate, examples_of
 from funprm.prm.correction import hypergradient as meta
+from funprm.prm.correction.combined import Correction
 from funprm.prm.correction.reward_table import RewardTable
-from funprm.prm.correction.reweighting import Correction
-from funprm.prm.models.network import Opened, open_base
+from funprm.prm.models.network import Opened
+from funprm.prm.models.opening import open_base
 from funprm.prm.training.optimizer_step import Learner
 from funprm.prompts import render_statement
 from funprm.records import LabelledProgram, key_of

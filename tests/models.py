@@ -9,7 +9,7 @@ def save_prm(folder: Path, mode: str = "table") -> Path:
     """Write a reward model with a random head: its scores are some numbers."""
     import torch
 
-    from funprm.prm.models.network import open_base, save
+    from funprm.prm.models.opening import open_base, save
 
     opened = open_base(TrainConfig(base="tiny", device="cpu"))
     torch.nn.init.normal_(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from funprm import rewards
 from funprm.errors import ConfigError, DataError
-from funprm.rewards import AGGREGATORS, aggregator, posterior_sd, prior_reward, raw_reward, tally
+from funprm.evaluation.aggregation import AGGREGATORS, aggregator
+from funprm.rewards import posterior_sd, prior_reward, raw_reward, tally
 
 REPEATABLE = settings(deadline=None, derandomize=True, max_examples=100)
 scores = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12)

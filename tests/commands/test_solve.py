@@ -46,7 +46,7 @@ def prm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reward model with a random head: its scores are some numbers."""
     import torch
 
-    from funprm.prm.models.network import open_base, save
+    from funprm.prm.models.opening import open_base, save
 
     opened = open_base(TrainConfig(base="tiny", device="cpu"))
     torch.nn.init.normal_(

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from funprm.datasets._split import Fractions
-from funprm.datasets.evalplus.humaneval import HumanEvalDataset, MbppDataset
+from funprm.datasets.evalplus.humaneval import HumanEvalDataset
+from funprm.datasets.evalplus.mbpp import MbppDataset
 from funprm.errors import ConfigError, DataError, InputError, RecordError
 from funprm.records import Problem, Suite
 from tests.datasets.official_files import humaneval, mbpp, write

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from funprm.datasets.bigcodebench import BigCodeBenchDataset
-from funprm.datasets.evalplus.humaneval import HumanEvalDataset, MbppDataset
+from funprm.datasets.evalplus.humaneval import HumanEvalDataset
+from funprm.datasets.evalplus.mbpp import MbppDataset
 from funprm.datasets.jsonl import JsonlDataset
 from funprm.datasets.leetcode import LeetCodeDataset
 from funprm.datasets.livecodebench.dataset import LiveCodeBenchDataset

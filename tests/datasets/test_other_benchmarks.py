@@ -8,7 +8,8 @@ import pytest
 from funprm import row_files
 from funprm.datasets import _files
 from funprm.datasets.bigcodebench import BigCodeBenchDataset
-from funprm.datasets.evalplus.humaneval import HumanEvalDataset, MbppDataset
+from funprm.datasets.evalplus.humaneval import HumanEvalDataset
+from funprm.datasets.evalplus.mbpp import MbppDataset
 from funprm.datasets.leetcode import LeetCodeDataset
 from funprm.errors import DataError, InputError
 from funprm.records import Problem

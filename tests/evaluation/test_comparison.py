@@ -1,9 +1,9 @@
 import pytest
 
 from funprm.errors import DataError
+from funprm.evaluation.aggregation import AGGREGATORS
 from funprm.evaluation.comparison import Outcomes, compare, curve, outcomes
 from funprm.evaluation.selection import Candidate, parse_selector
-from funprm.rewards import AGGREGATORS
 
 
 def pool(*passed: bool | None, scores: tuple[float, ...] = ()) -> list[Candidate]:

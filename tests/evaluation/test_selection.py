@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from funprm.errors import ConfigError, DataError
 from funprm.evaluation import selection
+from funprm.evaluation.aggregation import AGGREGATORS
 from funprm.evaluation.selection import Candidate, Selector, best_of_n, parse_selector
 from funprm.evaluation.statistics import pass_at_k
-from funprm.rewards import AGGREGATORS
 
 REPEATABLE = settings(deadline=None, derandomize=True, max_examples=20)
 NAMES = [

@@ -11,7 +11,7 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from funprm.config import TrainConfig
 from funprm.prm.correction.reweighting import Reweighter
-from funprm.prm.models import network
+from funprm.prm.models import opening
 from funprm.prm.models.frozen import Bank
 from funprm.prm.models.network import Opened
 from funprm.prm.training import loop
@@ -34,7 +34,7 @@ def double_precision() -> Iterator[None]:
     features: Any = Bank.matrix
 
     def opened(config: TrainConfig) -> Opened:
-        found = network.open_base(config)
+        found = opening.open_base(config)
         found.model.double()
         return found
 

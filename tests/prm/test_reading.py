@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from funprm.config import Mode, TrainConfig
 from funprm.errors import ModelError
-from funprm.prm.models.network import SETTINGS, merge, open_base, save
+from funprm.prm.models.opening import SETTINGS, merge, open_base, save
 from funprm.prm.reading import Reading, aggregator_of, reading_of
 from funprm.prm.scoring import PrmScorer
 from funprm.prm.training.loop import train

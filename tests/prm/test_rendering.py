@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from funprm.errors import ConfigError, DataError, TrainingError
-from funprm.prm.rendering import Encoded, Renderer, TrainingData
+from funprm.prm.rendering import Encoded, Renderer
+from funprm.prm.training.data import TrainingData
 from tests.prm.world import SPECIAL, make_tokenizer, program
 
 TOKENIZER = make_tokenizer()

@@ -11,7 +11,7 @@ import transformers
 
 from funprm.config import TrainConfig
 from funprm.errors import ModelError
-from funprm.prm.models.network import SETTINGS, merge, open_base, save
+from funprm.prm.models.opening import SETTINGS, merge, open_base, save
 from funprm.prm.scoring import PrmScorer
 from tests.prm.world import draw_programs
 

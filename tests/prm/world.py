@@ -9,7 +9,7 @@ import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from funprm.prm.rendering import TrainingData
+from funprm.prm.training.data import TrainingData
 from funprm.records import Json, LabelledProgram, key_of
 
 SPECIAL = ["<|pad|>", "<|problem|>", "<|solution|>", "<|step|>", "<unk>"]

@@ -1,16 +1,14 @@
 import pytest
 
+from funprm.evaluation.comparison import Curve, Part, TableRow
 from funprm.evaluation.statistics import Interval, McNemar
 from funprm.report.data import (
     CandidateView,
     Cost,
-    Curve,
     FunctionView,
-    Part,
     ProblemView,
     ReportData,
     RewardPoint,
-    TableRow,
     TrainingCurve,
 )
 

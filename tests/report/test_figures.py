@@ -4,9 +4,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from funprm.evaluation.comparison import Curve
 from funprm.evaluation.statistics import Interval
 from funprm.report import figures
-from funprm.report.data import Curve, ReportData, RewardPoint
+from funprm.report.data import ReportData, RewardPoint
 from funprm.report.figures import DARK, LIGHT, THEMED, Palette, inline_svg, variables
 
 

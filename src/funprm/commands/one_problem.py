@@ -10,13 +10,13 @@ from typing import TypeVar, overload
 from funprm.commands.solve import OpenedPrm, best_without_model
 from funprm.config import RolloutConfig
 from funprm.errors import DataError, ModelError, missing_package
+from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
 from funprm.interfaces import Executor, Job
 from funprm.pipeline.selecting import candidate, share
 from funprm.prompts import render_statement
 from funprm.python_source import parsed
 from funprm.records import Generation, LabelledProgram, Problem, Status, Suite, Verdict, key_of
-from funprm.rewards import AGGREGATORS, aggregator
 from funprm.steps import find_steps, step_texts
 
 Program = str | Generation

@@ -12,6 +12,7 @@ from typing import Any
 from funprm.commands.solution import Found, Judged, Solution
 from funprm.config import RunConfig, load_config
 from funprm.errors import ExecutorError
+from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
 from funprm.interfaces import Policy, Progress
 from funprm.pipeline.judging import Docket, judge_programs, judged, take_verdicts
@@ -22,7 +23,6 @@ from funprm.pipeline.stage import Stage, grown
 from funprm.pipeline.training import hand_scores, score_keys, score_with, scored
 from funprm.python_source import parsed
 from funprm.records import Generation, Json, Problem, Score, key_of
-from funprm.rewards import AGGREGATORS, aggregator
 
 _DEFAULTS: Mapping[str, Any] = {"policy": {"name": "huggingface"}}
 _HOW = {

@@ -12,11 +12,12 @@ is left out: no selector may look at what only hidden tests hold.
 import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
 from funprm.datasets._docstring_examples import encode_arguments
-from funprm.records import Case
+from funprm.records import Case, Suite
 
 PROBE_SECONDS = 1.0
 """CPU limit of a probe: a mutation may be outside the problem's domain and run forever."""
@@ -76,6 +77,14 @@ def plain(value: Any) -> Any:  # noqa: ANN401  (any literal)
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value
+
+
+def probe_suite(suite: Suite, cases: tuple[Case, ...]) -> Suite | None:
+    """A suite of probes with the settings of the hidden one; None: there are none."""
+    if not cases:
+        return None
+    seconds = min(suite.seconds, PROBE_SECONDS)
+    return replace(suite, kind="functional", cases=cases, seconds=seconds)
 
 
 def _add(found: dict[str, list[Any]], arguments: list[Any]) -> None:

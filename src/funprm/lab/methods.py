@@ -28,16 +28,16 @@ import numpy as np
 
 from funprm.config import Mode, TrainConfig
 from funprm.errors import ConfigError, nearest
+from funprm.evaluation.aggregation import AGGREGATORS
 from funprm.lab.corruptions import Corruption, relabelled
 from funprm.lab.peers import nait, scan
 from funprm.lab.world import MAX_STEPS, World
 from funprm.prm.reading import aggregator_of
-from funprm.prm.rendering import TrainingData
 from funprm.prm.scoring import PrmScorer
+from funprm.prm.training.data import TrainingData
 from funprm.prm.training.loop import TrainResult, train
 from funprm.prm.training.validation import expected_choice, weighted_auc
 from funprm.records import Json, LabelledProgram
-from funprm.rewards import AGGREGATORS
 
 Rewards = Mapping[str, float]
 """The reward that was fitted, by prefix key."""

@@ -9,7 +9,7 @@ from statistics import median_low
 import msgspec
 
 from funprm.config import RunConfig
-from funprm.evaluation.comparison import Outcomes, compare, contrasts, curve, outcomes
+from funprm.evaluation.comparison import Curve, Outcomes, compare, contrasts, curve, outcomes
 from funprm.evaluation.selection import Candidate, Selector
 from funprm.pipeline.judging import Docket
 from funprm.pipeline.run import Run
@@ -20,7 +20,6 @@ from funprm.records import Json, Reward, Score, Status
 from funprm.report.data import (
     CandidateView,
     Cost,
-    Curve,
     FunctionView,
     ProblemView,
     ReportData,

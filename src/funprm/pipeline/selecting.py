@@ -8,6 +8,7 @@ import msgspec
 
 from funprm.config import RunConfig
 from funprm.errors import ConfigError, nearest
+from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
 from funprm.pipeline.judging import Docket
 from funprm.pipeline.run import Run
@@ -15,7 +16,6 @@ from funprm.pipeline.stage import Outcome, Stage, derived_records, listed
 from funprm.pipeline.training import score
 from funprm.prm.reading import aggregator_of
 from funprm.records import Generation, Problem, Score, Selection, Status, Verdict, key_of
-from funprm.rewards import AGGREGATORS, aggregator
 
 
 def _select(run: Run) -> None:

@@ -17,7 +17,7 @@ from funprm.steps import step_texts
 from funprm.store import disk_errors, write_atomically
 
 if TYPE_CHECKING:
-    from funprm.prm.rendering import TrainingData
+    from funprm.prm.training.data import TrainingData
 
 
 def model_folder(run: Run, name: str) -> Path:
@@ -41,7 +41,7 @@ def training_keys(run: Run) -> dict[str, str]:
 
 
 def _training_data(run: Run) -> "TrainingData":
-    from funprm.prm.rendering import TrainingData
+    from funprm.prm.training.data import TrainingData
 
     return TrainingData(
         train=labelled_programs(run, "train"),

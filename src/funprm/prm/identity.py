@@ -8,7 +8,8 @@ from pathlib import Path
 
 from funprm.config import TrainConfig
 from funprm.errors import StoreError
-from funprm.prm.rendering import RENDERING, TrainingData
+from funprm.prm.rendering import RENDERING
+from funprm.prm.training.data import TrainingData
 from funprm.records import Json, key_of
 from funprm.store import digest_of
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from funprm.errors import ModelError
+from funprm.evaluation.aggregation import AGGREGATORS
 from funprm.records import Json
-from funprm.rewards import AGGREGATORS
 from funprm.steps import STEP_RULE
 
 

@@ -8,7 +8,8 @@ import torch
 from funprm.errors import ModelError
 from funprm.prm.batches import padded
 from funprm.prm.identity import scorer_identity
-from funprm.prm.models.network import RewardModel, fitting_threads, open_saved, read_settings
+from funprm.prm.models.network import RewardModel, fitting_threads
+from funprm.prm.models.opening import open_saved, read_settings
 from funprm.prm.reading import reading_of
 from funprm.prm.rendering import Encoded
 from funprm.records import Json, LabelledProgram

@@ -6,6 +6,7 @@ Shares are in [0, 1]; they become per cent when they are written. Times are seco
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from funprm.evaluation.comparison import Contrast, Curve, TableRow
 from funprm.evaluation.statistics import Interval, McNemar
 from funprm.records import SCHEMA, Json
 
@@ -22,56 +23,6 @@ class Cost:
     seconds: float = 0.0
     money: float = 0.0
     """In the currency of the policy's price list."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
-    """Accuracy on the problems of one difficulty."""
-
-    problems: int
-    accuracy: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TableRow:
-    """One selector's accuracy, its uncertainty, and its paired comparison with the baseline."""
-
-    selector: str
-    n: int
-    """Candidates per problem it chooses from."""
-    problems: int
-    accuracy: Interval
-    """Expected share of problems solved, over the random choice among ties."""
-    solved: int
-    """Problems solved by the programs that were in fact chosen."""
-    by_difficulty: Mapping[str, Part] = field(default_factory=dict)
-    difference: Interval | None = None
-    """Accuracy minus the baseline's; None for the baseline itself."""
-    mcnemar: McNemar | None = None
-    """Of the programs in fact chosen. First: this selector; second: the baseline."""
-    uninformed: int = 0
-    """Problems where it chose at random because its information was missing."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Contrast:
-    """The selector under study against another one, on the same problems."""
-
-    selector: str
-    """The other one."""
-    difference: Interval
-    """Accuracy of the selector under study minus the other's; paired bootstrap."""
-    mcnemar: McNemar
-    """First: the selector under study; second: the other one."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Curve:
-    """Expected accuracy of a selector over the number N of candidates."""
-
-    selector: str
-    problems: int
-    points: tuple[tuple[int, Interval], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

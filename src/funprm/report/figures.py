@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from funprm.report.data import Curve, ReportData, RewardPoint, TrainingCurve
+from funprm.evaluation.comparison import Curve
+from funprm.report.data import ReportData, RewardPoint, TrainingCurve
 from funprm.report.wording import model_label, selector_label
 
 _MARKERS = "os^DvP"

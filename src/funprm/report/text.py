@@ -8,9 +8,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from funprm.evaluation.comparison import TableRow
 from funprm.evaluation.statistics import Interval
 from funprm.report import wording
-from funprm.report.data import ReportData, TableRow
+from funprm.report.data import ReportData
 
 
 def render(data: ReportData, *, width: int = 100, plain: bool = False) -> str:

@@ -14,7 +14,8 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 from funprm.config import TrainConfig
 from funprm.prm.batches import Batch, collate, examples_of
 from funprm.prm.correction import hypergradient
-from funprm.prm.models.network import RewardModel, differentiable_attention, open_base
+from funprm.prm.models.network import RewardModel, differentiable_attention
+from funprm.prm.models.opening import open_base
 from funprm.records import LabelledProgram
 from tests.prm.precision import double_norm
 from tests.prm.world import program

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from funprm.config import TrainConfig
-from funprm.prm.training.loop import TrainingData, train
+from funprm.prm.training.data import TrainingData
+from funprm.prm.training.loop import train
 from funprm.records import LabelledProgram
 from tests.prm.world import draw_programs, rows_of, true_value
 

@@ -1,7 +1,9 @@
 import torch
 
 from funprm.prm.batches import CLEAN
-from funprm.prm.correction.reweighting import Correction, Moment, Reweighter
+from funprm.prm.correction.combined import Correction
+from funprm.prm.correction.moment import Moment
+from funprm.prm.correction.reweighting import Reweighter
 
 
 def moment(gradient: list[float]) -> Moment:

@@ -20,7 +20,8 @@ from funprm.config import TrainConfig
 from funprm.errors import TrainingError
 from funprm.prm.batches import collate, examples_of
 from funprm.prm.correction import hypergradient
-from funprm.prm.models.network import Opened, differentiable_experts, open_base, save
+from funprm.prm.models.network import Opened, differentiable_experts
+from funprm.prm.models.opening import open_base, save
 from funprm.prm.scoring import PrmScorer
 from funprm.prm.training.loop import train
 from tests.prm.world import draw_programs, make_tokenizer, small_data

@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from funprm.config import Mode, TrainConfig
+from funprm.evaluation.aggregation import AGGREGATORS
 from funprm.prm.batches import Example, Pool, examples_of
-from funprm.prm.models.network import open_base
+from funprm.prm.models.opening import open_base
 from funprm.prm.rendering import Encoded
 from funprm.prm.scoring import PrmScorer
 from funprm.prm.training.loop import UNCORRECTED, train
 from funprm.prm.training.optimizer_step import Learner
 from funprm.prm.training.pairwise_loss import TEMPERATURE, pair_loss, pairs_of
 from funprm.records import LabelledProgram
-from funprm.rewards import AGGREGATORS
 from tests.prm.precision import double_precision
 from tests.prm.world import program, small_data
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from funprm.config import TrainConfig
 from funprm.errors import TrainingError
 from funprm.prm.training import side_by_side
-from funprm.prm.training.loop import TrainingData
+from funprm.prm.training.data import TrainingData
 from funprm.prm.training.side_by_side import train_all
 from funprm.records import Json
 from tests.prm.world import draw_programs

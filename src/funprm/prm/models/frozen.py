@@ -275,7 +275,7 @@ def open_frozen(config: TrainConfig) -> Opened:
 
 
 def open_saved_frozen(folder: Path, settings: Mapping[str, Json], device: str) -> Opened:
-    """A model with a frozen trunk from the folder that `model.save` wrote.
+    """A model with a frozen trunk from the folder that `opening.save` wrote.
 
     Raises:
         ModelError: its head is missing, or its trunk is another one by now.

@@ -6,12 +6,9 @@ marker: the whole program) and `AutoModelForTokenClassification` (all positions,
 """
 
 import contextlib
-import json
-import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,23 +17,14 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError
-from funprm.prm.identity import resolve_base
-from funprm.prm.rendering import RENDERING, Renderer, Tokenizer
-from funprm.records import Json
+from funprm.prm.rendering import Renderer, Tokenizer
 
 Network = Any
 """A sequence classifier of the transformers library, or a peft model of one (no static types)."""
 
-SETTINGS = "funprm.json"
-"""File beside the weights that says how programs are rendered."""
-
-ADAPTER = "adapter_config.json"
 SMALL = 20_000_000
 """Parameters below which a model is small (see `fitting_threads`)."""
-
-PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
 class RewardModel(nn.Module):
@@ -60,7 +48,7 @@ class RewardModel(nn.Module):
             program: the program of each wanted marker, int64 [R].
             position: its position, int64 [R].
         """
-        classifier = _classifier(self.network)
+        classifier = classifier_of(self.network)
         trunk = getattr(classifier, classifier.base_model_prefix)
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self._bf16):
             hidden = trunk(input_ids=tokens, use_cache=False).last_hidden_state
@@ -83,7 +71,8 @@ class RewardModel(nn.Module):
         return {n: p for n, p in self.named_parameters() if p.requires_grad}
 
 
-def _classifier(network: Network) -> Network:
+def classifier_of(network: Network) -> Network:
+    """The sequence classifier itself, of which a peft model is a wrapper."""
     return network.get_base_model() if hasattr(network, "get_base_model") else network
 
 
@@ -127,7 +116,7 @@ def differentiable_experts(model: RewardModel) -> Iterator[None]:
     The library's grouped matrix products have no such rules. Trunks without experts stay as they
     are.
     """
-    classifier = _classifier(model.network)
+    classifier = classifier_of(model.network)
     before = getattr(getattr(classifier, "config", None), "_experts_implementation", None)
     if before in (None, "eager"):
         yield
@@ -166,211 +155,20 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def open_base(config: TrainConfig) -> Opened:
-    """A fresh reward model on the trunk of `config.base`; its head is zero, so every p is 1/2.
-
-    Raises:
-        ModelError: there is no usable model of that name.
-        ConfigError: the tokenizer has no marker.
-    """
-    if config.tuning == "frozen":
-        from funprm.prm.models.frozen import open_frozen
-
-        return open_frozen(config)
-    base = resolve_base(config.base)
-    with _one_line_errors(base):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(base)
-        renderer = _renderer(tokenizer, config.marker)
-        network = _load_network(base, renderer.pad_id, _frozen_dtype(config))
-    nn.init.zeros_(network.score.weight)
-    if config.tuning == "lora":
-        network = _with_adapters(network, config)
-    _classifier(network).score.float()
-    model = RewardModel(network, bf16=config.precision == "bf16")
-    for parameter in model.trainable().values():
-        parameter.data = parameter.data.float()
-    if config.checkpointing:
-        with _quiet():
-            network.gradient_checkpointing_enable({"use_reentrant": False})
-        # A hook for the reentrant kind, which forward-mode differentiation cannot pass.
-        _classifier(network).disable_input_require_grads()
-    return Opened(model.to(device_of(config.device)), tokenizer, renderer, config.max_tokens)
-
-
-def _renderer(tokenizer: Tokenizer, marker: str) -> Renderer:
-    """The tokenizer's renderer; a tokenizer without padding gets the token that the model skips.
-
-    The standard classes pad a batch by the tokenizer, and find its programs' ends by the model's
-    `pad_token_id`: both must be the same.
-    """
-    renderer = Renderer(tokenizer, marker)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(renderer.pad_id)
-    return renderer
-
-
 def open_language_model(base: str) -> tuple[Network, Tokenizer]:
     """A causal language model with its head and its tokenizer, in float32.
 
     Raises:
         ModelError: there is no usable model of that name.
     """
-    with _one_line_errors(base):
+    with one_line_errors(base):
         tokenizer = transformers.AutoTokenizer.from_pretrained(base)
         network = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     return network, tokenizer
 
 
-def _frozen_dtype(config: TrainConfig) -> torch.dtype:
-    """bfloat16 for a trunk that is only read in bfloat16; what is trained is float32."""
-    half = config.tuning == "lora" and config.precision == "bf16"
-    return torch.bfloat16 if half else torch.float32
-
-
-def _load_network(base: str, pad: int, dtype: torch.dtype = torch.float32) -> Network:
-    """The classifier on a base model's trunk: one label, no bias, no dropout anywhere."""
-    settings = transformers.AutoConfig.from_pretrained(base)
-    for name in vars(settings):
-        if "dropout" in name or name.endswith("pdrop"):
-            setattr(settings, name, 0.0)
-    settings.num_labels = 1
-    settings.pad_token_id = pad
-    settings.token_classification_bias = False
-    settings.classifier_dropout = 0.0
-    network = transformers.AutoModelForSequenceClassification.from_pretrained(
-        base, config=settings, dtype=dtype
-    )
-    if not hasattr(network, "score"):
-        raise ModelError(f"{base} is a {type(network).__name__}: expected a causal language model")
-    return network
-
-
-def _with_adapters(network: Network, config: TrainConfig) -> Network:
-    import peft
-
-    known = {name.rpartition(".")[2] for name, _ in network.named_modules()}
-    if missing := [name for name in PROJECTIONS if name not in known]:
-        raise ModelError(
-            f"{config.base} has no {', '.join(missing)}, which LoRA adapts: set tuning = 'full'"
-        )
-    settings = peft.LoraConfig(
-        task_type=peft.TaskType.SEQ_CLS,
-        r=config.lora_rank,
-        lora_alpha=config.lora_alpha,
-        lora_dropout=0.0,
-        target_modules=list(PROJECTIONS),
-    )
-    with torch.random.fork_rng(devices=[]), _quiet():
-        torch.manual_seed(config.seed)
-        adapted = peft.get_peft_model(network, settings)
-    # The library adds every name a head may have; servers want the one it has.
-    settings.modules_to_save = ["score"]
-    return adapted
-
-
-def save(opened: Opened, folder: Path, extra: Mapping[str, Json] | None = None) -> None:
-    """Writes weights (or adapters), tokenizer and rendering; replaces the folder at once.
-
-    Args:
-        opened: the model.
-        folder: where to; an older one is replaced only when the new one is complete.
-        extra: facts for people, stored beside the rendering.
-    """
-    fresh = folder.with_name(folder.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    with _quiet():
-        opened.model.network.save_pretrained(fresh)
-    opened.tokenizer.save_pretrained(fresh)
-    settings = {**opened.renderer.settings(), "max_tokens": opened.max_tokens, **(extra or {})}
-    (fresh / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
-
-
-def open_saved(folder: Path | str, device: str = "auto", *, bf16: bool = False) -> Opened:
-    """A reward model that `save` wrote, whole weights or adapters, ready to score.
-
-    Raises:
-        ModelError: the folder is missing, incomplete, or was not written by this package.
-    """
-    folder = Path(folder)
-    settings = read_settings(folder)
-    if "features" in settings:
-        from funprm.prm.models.frozen import open_saved_frozen
-
-        return open_saved_frozen(folder, settings, device)
-    with _one_line_errors(str(folder)):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        renderer = _renderer(tokenizer, settings["marker"])
-        network = _open_network(folder, renderer.pad_id)
-    model = RewardModel(network, bf16=bf16).to(device_of(device)).eval()
-    return Opened(model, tokenizer, renderer, settings["max_tokens"])
-
-
-def read_settings(folder: Path) -> dict[str, Json]:
-    """How a saved model's input is rendered.
-
-    Raises:
-        ModelError: the folder holds no reward model of this package, or one that reads programs
-            in another form.
-    """
-    path = folder / SETTINGS
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        found = {**settings, "marker": settings["marker"], "max_tokens": settings["max_tokens"]}
-    except OSError:
-        raise ModelError(
-            f"no reward model in {folder}: expected a folder with {SETTINGS}, as training writes"
-        ) from None
-    except (ValueError, KeyError, TypeError):
-        raise ModelError(
-            f"{path} is damaged: expected marker and max_tokens; train again"
-        ) from None
-    if found.get("rendering", RENDERING) != RENDERING:
-        raise ModelError(
-            f"{folder} reads programs in rendering {found['rendering']}, this version writes "
-            f"{RENDERING}: train again, or use the version that trained it"
-        )
-    return found
-
-
-def _open_network(folder: Path, pad: int) -> Network:
-    if not (folder / ADAPTER).exists():
-        _require_weights(folder)
-        return transformers.AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32
-        )
-    import peft
-
-    base = peft.PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
-    return peft.PeftModel.from_pretrained(_load_network(str(base), pad), str(folder))
-
-
-def _require_weights(folder: Path) -> None:
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(f"{folder} holds no weights (*.safetensors): train or copy it again")
-
-
-def merge(folder: Path | str, target: Path | str) -> None:
-    """Writes a model of adapters as one of whole weights, which every server opens.
-
-    Raises:
-        ModelError: `folder` holds no adapters of a reward model.
-    """
-    folder, target = Path(folder), Path(target)
-    settings = read_settings(folder)
-    if not (folder / ADAPTER).exists():
-        raise ModelError(f"{folder} holds no adapters: its weights are whole already; use it as is")
-    opened = open_saved(folder, "cpu")
-    whole = RewardModel(opened.model.network.merge_and_unload())
-    merged = Opened(whole, opened.tokenizer, opened.renderer, opened.max_tokens)
-    extra = {k: v for k, v in settings.items() if k not in ("rendering", "marker", "max_tokens")}
-    save(merged, target, extra)
-
-
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences the libraries' progress bars, notes on fresh heads and mutual deprecations."""
     log: Any = transformers.utils.logging
     level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
@@ -387,10 +185,10 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_line_errors(source: str) -> Iterator[None]:
+def one_line_errors(source: str) -> Iterator[None]:
     """Turns what loading raises into one line; the library has no common class for it."""
     try:
-        with _quiet():
+        with quiet():
             yield
     except (OSError, LookupError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

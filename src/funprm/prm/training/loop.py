@@ -13,17 +13,20 @@ import torch
 
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
+from funprm.prm.correction.combined import Correction, records
 from funprm.prm.correction.posterior import corrected_programs
 from funprm.prm.correction.reward_table import RewardTable
-from funprm.prm.correction.reweighting import Correction, Reweighter, records
+from funprm.prm.correction.reweighting import Reweighter
 from funprm.prm.distributed import Ranks, current
 from funprm.prm.folder import load, store, warmup_of, write_jsonl
 from funprm.prm.identity import RESULT, contents_of, files_of, result_of, training_key
-from funprm.prm.models.network import Opened, fitting_threads, open_base, open_saved, save
+from funprm.prm.models.network import Opened, fitting_threads
+from funprm.prm.models.opening import open_base, open_saved, save
 from funprm.prm.reading import Reading, aggregator_of
-from funprm.prm.rendering import Encoded, TrainingData, known_outcomes
+from funprm.prm.rendering import Encoded
 from funprm.prm.scoring import step_scores
 from funprm.prm.training.curves import Board, Pace, peak_memory, summary_writer
+from funprm.prm.training.data import TrainingData, known_outcomes
 from funprm.prm.training.optimizer_step import Learner
 from funprm.prm.training.schedule import CORRECTING, Phase, plan, schedule
 from funprm.prm.training.validation import metrics, not_worse

@@ -11,7 +11,8 @@ from funprm.config import TrainConfig
 from funprm.errors import TrainingError
 from funprm.prm.batches import Batch, Example, collate
 from funprm.prm.correction import hypergradient
-from funprm.prm.correction.reweighting import Correction, Moment
+from funprm.prm.correction.combined import Correction
+from funprm.prm.correction.moment import Moment
 from funprm.prm.distributed import Ranks
 from funprm.prm.models.network import Opened, differentiable_experts
 from funprm.prm.training.pairwise_loss import (

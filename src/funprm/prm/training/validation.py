@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from funprm.evaluation.aggregation import AGGREGATORS
 from funprm.records import Json, LabelledProgram
-from funprm.rewards import AGGREGATORS
 
 Floats = NDArray[np.float64]
 
