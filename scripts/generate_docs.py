@@ -81,37 +81,37 @@ def _field_docs(node: ast.ClassDef) -> dict[str, str]:
 
 
 def file_list() -> str:
-    """One line per source file: the first line of its docstring."""
-    listed = subprocess.run(
-        [
-            "git",
-            "ls-files",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "src",
-            "scripts",
-            "benchmarks",
-            "configs",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    rows = []
-    for name in sorted(listed.stdout.split()):
-        line = _first_line(ROOT / name)
-        if line:
-            rows.append(f"| [`{name.removeprefix('src/funprm/')}`](../{name}) | {line} |")
-    return "\n".join([NOTE, "# Files\n", "| file | subject |", "|---|---|", *rows]) + "\n"
+    """A tree: every folder with its sentence, and one line per file below it."""
+    folders: dict[Path, list[str]] = {}
+    for path in _listed("src/funprm", "configs", "scripts", "benchmarks"):
+        line = _first_line(ROOT / path)
+        if line and path.name != "__init__.py":
+            folders.setdefault(path.parent, []).append(_row(path, line))
+    lines = []
+    for folder in sorted(folders):
+        lines += [_row(folder, _first_line(ROOT / folder / "__init__.py")), *folders[folder]]
+    return "\n".join([NOTE, "# Files\n", "```text", *lines, "```"]) + "\n"
+
+
+def _row(path: Path, line: str) -> str:
+    """A line of the tree, indented by the depth below `src/funprm` or the root."""
+    depth = len(path.parts) - (2 if path.parts[0] == "src" else 1)
+    name = path.name if path.suffix else f"{path.name}/"
+    return f"{'  ' * depth + name:32}{line}".rstrip()
+
+
+def _listed(*folders: str) -> list[Path]:
+    """The files of folders that are, or may be, committed, in order."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return sorted(Path(n) for n in set(listed.stdout.split()) if (ROOT / n).exists())
 
 
 def _first_line(path: Path) -> str:
     if path.suffix == ".toml":
         first = path.read_text(encoding="utf-8").split("\n", 1)[0]
         return first.removeprefix("#").strip() if first.startswith("#") else ""
-    if path.suffix != ".py":
+    if path.suffix != ".py" or not path.exists():
         return ""
     doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return " ".join(doc.split("\n\n", 1)[0].split())

@@ -31,7 +31,7 @@ def model_folder(run: Run, name: str) -> Path:
 def training_keys(run: Run) -> dict[str, str]:
     """By model, what determines it: settings, labelled programs, the base model's files."""
     if run.wanted_models is None and run.config.models:
-        from funprm.prm.identity import contents_of, training_key
+        from funprm.prm.training.identity import contents_of, training_key
 
         contents = contents_of(_training_data(run))
         run.wanted_models = {
@@ -109,7 +109,7 @@ def _take_models(run: Run, noted: Record | None) -> Taken:
         raise Incomplete("it was not done")
     results: dict[str, Mapping[str, Json]] = {}
     for name, key in training_keys(run).items():
-        from funprm.prm.identity import result_of
+        from funprm.prm.training.identity import result_of
 
         stored = result_of(model_folder(run, name))
         if stored is None:

@@ -7,8 +7,8 @@ import pytest
 
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError
-from funprm.prm.identity import settings_of
 from funprm.prm.training import loop as training
+from funprm.prm.training.identity import settings_of
 from funprm.prm.training.loop import train
 from funprm.prm.training.side_by_side import train_all
 from funprm.records import Json

@@ -19,7 +19,6 @@ from funprm.prm.correction.reward_table import RewardTable
 from funprm.prm.correction.reweighting import Reweighter
 from funprm.prm.distributed import Ranks, current
 from funprm.prm.folder import load, store, warmup_of, write_jsonl
-from funprm.prm.identity import RESULT, contents_of, files_of, result_of, training_key
 from funprm.prm.models.network import Opened, fitting_threads
 from funprm.prm.models.opening import open_base, open_saved, save
 from funprm.prm.reading import Reading, aggregator_of
@@ -27,6 +26,7 @@ from funprm.prm.rendering import Encoded
 from funprm.prm.scoring import step_scores
 from funprm.prm.training.curves import Board, Pace, peak_memory, summary_writer
 from funprm.prm.training.data import TrainingData, known_outcomes
+from funprm.prm.training.identity import RESULT, contents_of, files_of, result_of, training_key
 from funprm.prm.training.optimizer_step import Learner
 from funprm.prm.training.schedule import CORRECTING, Phase, plan, schedule
 from funprm.prm.training.validation import metrics, not_worse

@@ -22,9 +22,9 @@ from funprm.config import TrainConfig
 from funprm.errors import FunprmError, TrainingError
 from funprm.prm.distributed import current
 from funprm.prm.folder import warmup_of
-from funprm.prm.identity import shares_warmup
 from funprm.prm.training.curves import summary_writer
 from funprm.prm.training.data import TrainingData
+from funprm.prm.training.identity import shares_warmup
 from funprm.prm.training.loop import Report, TrainResult, train
 
 _POLL = 0.5
