@@ -88,7 +88,7 @@ def file_list() -> str:
         if line and path.name != "__init__.py":
             folders.setdefault(path.parent, []).append(_row(path, line))
     lines = []
-    for folder in sorted(folders):
+    for folder in sorted(folders, key=lambda f: (f.parts[0] != "src", f)):
         lines += [_row(folder, _first_line(ROOT / folder / "__init__.py")), *folders[folder]]
     return "\n".join([NOTE, "# Files\n", "```text", *lines, "```"]) + "\n"
 

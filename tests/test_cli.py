@@ -9,6 +9,7 @@ import pytest
 
 from funprm import store
 from funprm.cli import main
+from funprm.disk import disk_errors
 
 RUN = """
 output = "{folder}/run"
@@ -121,7 +122,7 @@ def test_no_space_left(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Any, *records: Any) -> None:
-        with Path("/dev/full").open("wb", buffering=0) as file, store.disk_errors(self.path):
+        with Path("/dev/full").open("wb", buffering=0) as file, disk_errors(self.path):
             file.write(b"x")
 
     monkeypatch.setattr(store.RecordFile, "append", full)

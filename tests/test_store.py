@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from funprm.disk import write_atomically
 from funprm.errors import RecordError, StoreError
 from funprm.records import CaseResult, Generation, Status, Steps, Verdict, key_of
-from funprm.store import RecordFile, RunFolder, by_key, read_records, write_atomically
+from funprm.store import RecordFile, RunFolder, by_key, read_records
 
 
 def steps(name: str) -> Steps:

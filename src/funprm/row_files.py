@@ -16,9 +16,9 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
+from funprm.disk import atomic_file
 from funprm.errors import ConfigError, InputError, RecordError
 from funprm.records import Json
-from funprm.store import atomic_file
 
 Row = TypeVar("Row")
 ENDINGS = (".jsonl", ".json", ".parquet")

@@ -8,12 +8,10 @@ manifest notes what was done; whether it is done, the files decide (see `pipelin
 
 import errno
 import fcntl
-import hashlib
 import os
 import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +19,7 @@ from typing import IO, Any, Generic, Self, TypedDict, TypeVar
 
 import msgspec
 
+from funprm.disk import atomic_file, disk_errors, write_atomically
 from funprm.errors import RecordError, StoreError
 from funprm.records import Json
 
@@ -50,30 +49,6 @@ def as_written(line: bytes) -> bool:
     """Whether a line is what was written; lines without a checksum (of other tools) are taken."""
     found = _CRC.search(line, max(0, len(line) - 20))
     return found is None or int(found[1], 16) == zlib.crc32(b"}", zlib.crc32(line[: found.start()]))
-
-
-@contextmanager
-def disk_errors(path: Path, doing: str = "write") -> Iterator[None]:
-    """Turn the operating system's refusals into one line for the user.
-
-    Args:
-        path: what is worked on.
-        doing: what is done to it.
-
-    Raises:
-        StoreError: the operating system refuses.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = (
-                f"no space left while writing {path}: free some space and run the same command "
-                "again; what was stored is kept"
-            )
-        else:
-            message = f"cannot {doing} {path}: {error.strerror or error}"
-        raise StoreError(message) from error
 
 
 def read_records(path: Path, kind: type[T]) -> Iterator[T]:
@@ -153,22 +128,6 @@ class RecordFile(Generic[T]):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def digest_of(path: Path) -> str:
-    """Digest of a file's content, 32 hex digits; empty where there is no such file.
-
-    Raises:
-        StoreError: it is no file that can be read.
-    """
-    if not path.exists():
-        return ""
-    with disk_errors(path, "read"), path.open("rb") as file:
-        return hashlib.file_digest(file, _blake2b).hexdigest()
-
-
-def _blake2b() -> Any:  # noqa: ANN401  (the type of hash objects has no public name)
-    return hashlib.blake2b(digest_size=16)
-
-
 def _drop_torn_line(file: IO[bytes]) -> None:
     size = file.seek(0, os.SEEK_END)
     position = size
@@ -183,35 +142,6 @@ def _drop_torn_line(file: IO[bytes]) -> None:
     if position != size:
         file.truncate(position)
     file.seek(0, os.SEEK_END)
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write; it takes the place of `path` at once, if the block ends well.
-
-    Raises:
-        StoreError: no space left, or the place is not writable.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with disk_errors(path):
-        try:
-            with temporary.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file at once: readers see the old content or the new one.
-
-    Raises:
-        StoreError: no space left, or the place is not writable.
-    """
-    with atomic_file(path) as file:
-        file.write(data)
 
 
 class _Manifest(TypedDict):

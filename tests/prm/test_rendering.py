@@ -5,9 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from funprm.errors import ConfigError, DataError, TrainingError
+from funprm.errors import ConfigError, DataError
 from funprm.prm.rendering import Encoded, Renderer
-from funprm.prm.training.data import TrainingData
 from tests.prm.world import SPECIAL, make_tokenizer, program
 
 TOKENIZER = make_tokenizer()
@@ -95,15 +94,3 @@ def test_unknown_markers_and_programs_without_steps_are_refused() -> None:
         Renderer(make_tokenizer([s for s in SPECIAL if s != "<|step|>"]))
     with pytest.raises(DataError, match="has no steps"):
         RENDERER.encode(replace(PROGRAM, steps=()), 64)
-
-
-def test_splits_are_by_problem() -> None:
-    other = program("q", "abc", [1, 2, 1], [4, 4, 1])
-    TrainingData(train=[PROGRAM, PROGRAM], meta=[other]).check()
-    with pytest.raises(TrainingError, match="one problem is in both train"):
-        TrainingData(train=[PROGRAM], meta=[PROGRAM]).check()
-    with pytest.raises(TrainingError, match="one problem is in both meta"):
-        TrainingData(train=[PROGRAM], meta=[other], validation=[other]).check()
-    renamed = replace(PROGRAM, problem_id="another")
-    with pytest.raises(TrainingError, match="one program is in both train"):
-        TrainingData(train=[PROGRAM], validation=[renamed]).check()

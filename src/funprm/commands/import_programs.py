@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from funprm.commands.problems import checked, given, read_problems
+from funprm.disk import atomic_file
 from funprm.errors import ConfigError, DataError, RecordError
 from funprm.formats.programs import Program
 from funprm.formats.reading import programs_in
 from funprm.records import Generation, Status, Verdict, key_of
 from funprm.row_files import raw_rows
-from funprm.store import atomic_file, encode_line
+from funprm.store import encode_line
 
 
 def import_programs(

@@ -16,8 +16,9 @@ from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
 from funprm.interfaces import Policy, Progress
 from funprm.pipeline.judging import Docket, judge_programs, judged, take_verdicts
+from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
-from funprm.pipeline.sampling import generate, load, segment
+from funprm.pipeline.sampling import generate, segment
 from funprm.pipeline.selecting import candidates_of, choice
 from funprm.pipeline.stage import Stage, grown
 from funprm.pipeline.training import hand_scores, score_keys, score_with, scored

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import msgspec
 
+from funprm.disk import write_atomically
 from funprm.errors import ConfigError, RecordError, StoreError
 from funprm.records import ProgramVerdict, Status, Verdict
-from funprm.store import as_written, write_atomically
+from funprm.store import as_written
 
 _BEGIN = b'{"key":'
 """What every line begins with: how a line that a kill tore is told from a foreign file."""

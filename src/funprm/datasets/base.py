@@ -15,10 +15,10 @@ import msgspec
 
 from funprm.datasets._files import Source
 from funprm.datasets._split import Fractions, assign, check_split, require_some
+from funprm.disk import digest_of
 from funprm.errors import ConfigError, nearest
 from funprm.records import Difficulty, Json, Problem, Split, Suite
 from funprm.row_files import read_rows
-from funprm.store import digest_of
 
 Row = TypeVar("Row")
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 from markupsafe import Markup
 
+from funprm.disk import write_atomically
 from funprm.evaluation.statistics import Interval
 from funprm.lab import figures
 from funprm.lab.results import Results, Row
 from funprm.records import Json
 from funprm.report.figures import DARK, LIGHT, THEMED, Palette, inline_svg, style, variables
 from funprm.report.html import templates
-from funprm.store import write_atomically
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from pathlib import Path
 import msgspec
 
 from funprm import __version__, registry
+from funprm.disk import write_atomically
 from funprm.interfaces import Executor, Job, Policy, Request
 from funprm.lab.config import LabConfig
 from funprm.prompts import render_statement
 from funprm.records import LabelledProgram, Problem, Split, key_of
 from funprm.steps import find_steps, step_texts
-from funprm.store import write_atomically
 
 POLICY = "policy"
 """The completer that is the policy itself: unbiased."""

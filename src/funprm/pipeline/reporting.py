@@ -9,6 +9,7 @@ from statistics import median_low
 import msgspec
 
 from funprm.config import RunConfig
+from funprm.disk import write_atomically
 from funprm.evaluation.comparison import Curve, Outcomes, compare, contrasts, curve, outcomes
 from funprm.evaluation.selection import Candidate, Selector
 from funprm.pipeline.judging import Docket
@@ -31,7 +32,6 @@ from funprm.report.html import write_report
 from funprm.report.picture import write_picture
 from funprm.report.text import render
 from funprm.steps import step_texts
-from funprm.store import write_atomically
 
 Pools = Mapping[str, Sequence[Candidate]]
 

@@ -1,4 +1,4 @@
-"""Problems, programs, steps and rollouts: the stages that ask data sets and policies."""
+"""Programs, steps and rollouts: the stages that ask policies."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,10 +6,11 @@ from dataclasses import asdict
 from itertools import islice
 from typing import TypeVar
 
-from funprm.errors import DataError, PolicyError
+from funprm.errors import PolicyError
 from funprm.interfaces import Policy, Request, Sample
+from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
-from funprm.pipeline.stage import Outcome, Stage, derived_records, digest, grown, listed, unused
+from funprm.pipeline.stage import Outcome, Stage, derived_records, grown, listed, unused
 from funprm.records import (
     Generation,
     Json,
@@ -21,72 +22,12 @@ from funprm.records import (
     shared_fields,
 )
 from funprm.steps import STEP_RULE, find_steps
-from funprm.store import RecordFile, encode_line
+from funprm.store import RecordFile
 
 R = TypeVar("R", Generation, Rollout)
 
 _ENDS = {"length": "cut off", "refused": "refused", "empty": "empty"}
 """What is told of answers that did not end by themselves with a program."""
-
-
-# --- load ------------------------------------------------------------------------------------
-
-
-def _load(run: Run) -> None:
-    """Store the data set's problems in `problems.jsonl`."""
-    name = run.config.dataset.name
-    run.progress.start("load", 0)
-    seen: set[str] = set()
-
-    def checked() -> Iterator[Problem]:
-        for problem in run.dataset.load():
-            if problem.problem_id in seen:
-                raise DataError(
-                    f"data set {name!r} has two problems with the id "
-                    f"{problem.problem_id!r}: ids must be unique"
-                )
-            seen.add(problem.problem_id)
-            yield problem
-            run.progress.advance()
-        if not seen:
-            raise DataError(f"data set {name!r} has no problem with these settings")
-
-    run.folder.write("problems", checked())
-
-
-def _hand_problems(run: Run, problems: list[Problem]) -> None:
-    run.problems = {problem.problem_id: problem for problem in problems}
-    run.questions = {problem.problem_id: question_key(problem) for problem in problems}
-
-
-def _loaded(run: Run) -> Outcome:
-    problems = run.problems.values()
-    untested = [p.problem_id for p in problems if not p.hidden.has_tests]
-    return Outcome(
-        note=f"{len(problems)} problems",
-        facts=dict(
-            problems=len(problems),
-            splits=dict(Counter(p.split for p in problems)),
-            with_public_tests=sum(p.public is not None and p.public.has_tests for p in problems),
-        ),
-        missing=listed(untested, "without hidden tests: no program of theirs can be judged"),
-    )
-
-
-def _dataset_identity(run: Run) -> Json:
-    """What determines the problems; a data set that does not say it is read to find out."""
-    identity = getattr(run.dataset, "identity", None)
-    return dict(identity()) if identity else digest(map(encode_line, run.dataset.load()))
-
-
-load = Stage(
-    name="load",
-    work=_load,
-    take=derived_records("problems", Problem, _hand_problems),
-    tell=_loaded,
-    settings=_dataset_identity,
-)
-"""Stores the data set's problems in `problems.jsonl`."""
 
 
 # --- generate --------------------------------------------------------------------------------
@@ -311,20 +252,6 @@ def prefixes_of(run: Run) -> Iterator[tuple[str, tuple[Problem, str]]]:
         for end in run.steps[generation.key].ends[:-1]:
             prefix = generation.code[:end]
             yield prefix_key(problem.problem_id, prefix), (problem, prefix)
-
-
-def question_key(problem: Problem) -> str:
-    """What a policy may know of a problem; hidden tests are no part of it.
-
-    So programs stay when hidden tests are mended: they are judged again, and not paid again.
-    """
-    shown = [problem.problem_id, problem.statement, problem.starter_code, problem.hidden.kind]
-    public: Json = None
-    if problem.public is not None:  # less its limits
-        suite = problem.public.unpacked()
-        public = [suite.kind, suite.entry_point, suite.code, suite.prelude]
-        public += [[case.input, case.output] for case in suite.cases]
-    return key_of("question", *shown, problem.hidden.entry_point, public)
 
 
 def _request(

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from funprm.disk import digest_of
 from funprm.errors import StoreError
 from funprm.records import Json, key_of
-from funprm.store import digest_of
 
 if TYPE_CHECKING:
     from funprm.pipeline.run import Run

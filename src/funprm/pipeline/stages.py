@@ -6,9 +6,10 @@ from pathlib import Path
 from funprm.config import RunConfig
 from funprm.interfaces import Progress
 from funprm.pipeline.judging import execute, reward
+from funprm.pipeline.loading import load
 from funprm.pipeline.reporting import RunResult, read_result, report
 from funprm.pipeline.run import Run
-from funprm.pipeline.sampling import generate, load, rollout, segment
+from funprm.pipeline.sampling import generate, rollout, segment
 from funprm.pipeline.selecting import check_selection, select
 from funprm.pipeline.stage import Stage
 from funprm.pipeline.training import score, train

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from funprm.disk import disk_errors, write_atomically
 from funprm.interfaces import Scorer
 from funprm.pipeline.judging import reward
 from funprm.pipeline.run import Run
@@ -14,7 +15,6 @@ from funprm.pipeline.stage import Incomplete, Outcome, Record, Stage, Taken, gro
 from funprm.prompts import render_statement
 from funprm.records import Generation, Json, LabelledProgram, Reward, Score, Split, key_of
 from funprm.steps import step_texts
-from funprm.store import disk_errors, write_atomically
 
 if TYPE_CHECKING:
     from funprm.prm.training.data import TrainingData

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from funprm.disk import atomic_file, write_atomically
 from funprm.errors import StoreError
 from funprm.records import Json
-from funprm.store import atomic_file, write_atomically
 
 
 def warmup_of(folder: Path) -> Path:

@@ -4,9 +4,9 @@ import json
 from importlib import resources
 from pathlib import Path
 
+from funprm.disk import digest_of
 from funprm.prm.rendering import RENDERING
 from funprm.records import Json, key_of
-from funprm.store import digest_of
 
 _OF_A_MODEL = ("*.safetensors", "*.bin", "*.json", "*.model", "*.txt", "*.jinja")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import matplotlib as mpl
 
+from funprm.disk import write_atomically
 from funprm.errors import DataError
 from funprm.report.data import ReportData
 from funprm.report.figures import LIGHT, best_of_n, style
-from funprm.store import write_atomically
 
 _SUFFIXES = (".png", ".svg")
 

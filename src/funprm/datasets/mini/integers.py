@@ -2,13 +2,9 @@
 
 from itertools import pairwise
 
+from funprm.datasets.mini.integer_maps import INTEGER_MAPS
 from funprm.datasets.mini.integer_reducers import INTEGER_REDUCERS
-from funprm.datasets.mini.operations import Family, Operation, running, variant
-
-_THRESHOLDS = (1, 2, 3, 4, 5, 6, 7, 8, 9)
-_SMALL = (2, 3, 4)
-_FACTORS = (2, 3, 4, 5, 6, 7)
-
+from funprm.datasets.mini.operations import SMALL, THRESHOLDS, Family, Operation, running, variant
 
 FILTERS = (
     Operation(
@@ -17,7 +13,7 @@ FILTERS = (
         ("Keep the values above {n}", "Keep what exceeds {n}", "Remove everything up to {n}"),
         (variant("[x for x in xs if x > {n}]", lambda xs, n: [x for x in xs if x > n]),),
         (variant("[x for x in xs if x >= {n}]", lambda xs, n: [x for x in xs if x >= n]),),
-        _THRESHOLDS,
+        THRESHOLDS,
     ),
     Operation(
         "at_least",
@@ -28,7 +24,7 @@ FILTERS = (
             variant("[x for x in xs if x > {n}]", lambda xs, n: [x for x in xs if x > n]),
             variant("[x for x in xs if x <= {n}]", lambda xs, n: [x for x in xs if x <= n]),
         ),
-        _THRESHOLDS,
+        THRESHOLDS,
     ),
     Operation(
         "below",
@@ -36,7 +32,7 @@ FILTERS = (
         ("Keep the values below {n}", "Remove everything from {n} upwards"),
         (variant("[x for x in xs if x < {n}]", lambda xs, n: [x for x in xs if x < n]),),
         (variant("[x for x in xs if x <= {n}]", lambda xs, n: [x for x in xs if x <= n]),),
-        _THRESHOLDS,
+        THRESHOLDS,
     ),
     Operation(
         "at_most",
@@ -47,7 +43,7 @@ FILTERS = (
             variant("[x for x in xs if x < {n}]", lambda xs, n: [x for x in xs if x < n]),
             variant("[x for x in xs if x > {n}]", lambda xs, n: [x for x in xs if x > n]),
         ),
-        _THRESHOLDS,
+        THRESHOLDS,
     ),
     Operation(
         "evens",
@@ -81,7 +77,7 @@ FILTERS = (
             variant("[x for x in xs if x % {n}]", lambda xs, n: [x for x in xs if x % n]),
             variant("[x for x in xs if x // {n}]", lambda xs, n: [x for x in xs if x // n]),
         ),
-        _SMALL,
+        SMALL,
     ),
     Operation(
         "unique",
@@ -116,7 +112,7 @@ SLICES = (
             variant("xs[1:{n}]", lambda xs, n: xs[1:n]),
             variant("xs[:{n} - 1]", lambda xs, n: xs[: n - 1]),
         ),
-        _SMALL,
+        SMALL,
     ),
     Operation(
         "last",
@@ -127,7 +123,7 @@ SLICES = (
             variant("xs[{n}:]", lambda xs, n: xs[n:]),
             variant("xs[-{n}:-1]", lambda xs, n: xs[-n:-1]),
         ),
-        _SMALL,
+        SMALL,
     ),
     Operation(
         "skip",
@@ -138,7 +134,7 @@ SLICES = (
             variant("xs[{n} + 1:]", lambda xs, n: xs[n + 1 :]),
             variant("xs[:{n}]", lambda xs, n: xs[:n]),
         ),
-        _SMALL,
+        SMALL,
     ),
     Operation(
         "alternate",
@@ -208,137 +204,6 @@ ORDERS = (
 )
 """Operations that change the order."""
 
-MAPS = (
-    Operation(
-        "square",
-        "Square every value.",
-        ("Square every value", "Replace each value by its square"),
-        (
-            variant("[x * x for x in xs]", lambda xs, n: [x * x for x in xs]),
-            variant("[x ** 2 for x in xs]", lambda xs, n: [x**2 for x in xs]),
-        ),
-        (variant("[x * 2 for x in xs]", lambda xs, n: [x * 2 for x in xs]),),
-    ),
-    Operation(
-        "negate",
-        "Change all signs.",
-        ("Flip the sign of every value", "Negate each value"),
-        (variant("[-x for x in xs]", lambda xs, n: [-x for x in xs]),),
-        (variant("[-abs(x) for x in xs]", lambda xs, n: [-abs(x) for x in xs]),),
-    ),
-    Operation(
-        "magnitude",
-        "Make all values non-negative.",
-        ("Take absolute values", "Drop all minus signs"),
-        (variant("[abs(x) for x in xs]", lambda xs, n: [abs(x) for x in xs]),),
-        (
-            variant("[max(x, 0) for x in xs]", lambda xs, n: [max(x, 0) for x in xs]),
-            variant("[-x for x in xs]", lambda xs, n: [-x for x in xs]),
-        ),
-    ),
-    Operation(
-        "add",
-        "Raise all values.",
-        ("Add {n} to every value", "Increase each value by {n}"),
-        (variant("[x + {n} for x in xs]", lambda xs, n: [x + n for x in xs]),),
-        (
-            variant("xs + [{n}]", lambda xs, n: [*xs, n]),
-            variant("[x + {n} - 1 for x in xs]", lambda xs, n: [x + n - 1 for x in xs]),
-        ),
-        _THRESHOLDS,
-    ),
-    Operation(
-        "subtract",
-        "Lower all values.",
-        ("Subtract {n} from every value", "Decrease each value by {n}"),
-        (variant("[x - {n} for x in xs]", lambda xs, n: [x - n for x in xs]),),
-        (variant("[{n} - x for x in xs]", lambda xs, n: [n - x for x in xs]),),
-        _THRESHOLDS,
-    ),
-    Operation(
-        "scale",
-        "Scale all values.",
-        ("Multiply every value by {n}", "Make each value {n} times as large"),
-        (variant("[x * {n} for x in xs]", lambda xs, n: [x * n for x in xs]),),
-        (
-            variant("xs * {n}", lambda xs, n: xs * n),
-            variant("[x + {n} for x in xs]", lambda xs, n: [x + n for x in xs]),
-        ),
-        _FACTORS,
-    ),
-    Operation(
-        "divide",
-        "Divide all values.",
-        (
-            "Divide every value by {n}, rounding down",
-            "Replace each value by its floor quotient by {n}",
-        ),
-        (variant("[x // {n} for x in xs]", lambda xs, n: [x // n for x in xs]),),
-        (
-            variant(
-                "[int(x / {n}) for x in xs]",
-                lambda xs, n: [x // n if x >= 0 else -(-x // n) for x in xs],
-            ),
-            variant("[x % {n} for x in xs]", lambda xs, n: [x % n for x in xs]),
-        ),
-        _SMALL,
-    ),
-    Operation(
-        "remainder",
-        "Keep what division leaves.",
-        ("Take every value modulo {n}", "Replace each value by its remainder modulo {n}"),
-        (variant("[x % {n} for x in xs]", lambda xs, n: [x % n for x in xs]),),
-        (
-            variant("[abs(x) % {n} for x in xs]", lambda xs, n: [abs(x) % n for x in xs]),
-            variant("[x // {n} for x in xs]", lambda xs, n: [x // n for x in xs]),
-        ),
-        _FACTORS[1:],
-    ),
-    Operation(
-        "raise_to",
-        "Bound the values from below.",
-        ("Raise smaller values to {n}", "Let no value be less than {n}"),
-        (variant("[max(x, {n}) for x in xs]", lambda xs, n: [max(x, n) for x in xs]),),
-        (
-            variant("[min(x, {n}) for x in xs]", lambda xs, n: [min(x, n) for x in xs]),
-            variant("[x for x in xs if x >= {n}]", lambda xs, n: [x for x in xs if x >= n]),
-        ),
-        _THRESHOLDS,
-    ),
-    Operation(
-        "cap",
-        "Bound the values from above.",
-        ("Lower larger values to {n}", "Let no value be more than {n}"),
-        (variant("[min(x, {n}) for x in xs]", lambda xs, n: [min(x, n) for x in xs]),),
-        (
-            variant("[max(x, {n}) for x in xs]", lambda xs, n: [max(x, n) for x in xs]),
-            variant("[x for x in xs if x <= {n}]", lambda xs, n: [x for x in xs if x <= n]),
-        ),
-        _THRESHOLDS,
-    ),
-    Operation(
-        "weigh",
-        "Weigh the values by position.",
-        (
-            "Multiply each value by its position, counted from 1",
-            "Weigh the values 1, 2, 3 and so on",
-        ),
-        (
-            variant(
-                "[i * x for i, x in enumerate(xs, 1)]",
-                lambda xs, n: [i * x for i, x in enumerate(xs, 1)],
-            ),
-        ),
-        (
-            variant(
-                "[i * x for i, x in enumerate(xs)]",
-                lambda xs, n: [i * x for i, x in enumerate(xs)],
-            ),
-        ),
-    ),
-)
-"""Operations on each value alone."""
-
 NEIGHBOURS = (
     Operation(
         "accumulate",
@@ -403,7 +268,7 @@ NEIGHBOURS = (
 )
 """Operations on neighbouring values."""
 
-INTEGER_OPERATIONS = (*FILTERS, *SLICES, *ORDERS, *MAPS, *NEIGHBOURS)
+INTEGER_OPERATIONS = (*FILTERS, *SLICES, *ORDERS, *INTEGER_MAPS, *NEIGHBOURS)
 """All operations list → list."""
 
 INTEGERS = Family(

@@ -15,6 +15,10 @@ Run = Callable[[Json, int], Json]
 CONSTANT = "{n}"
 """Stands for the operation's constant in phrasings and bodies."""
 
+THRESHOLDS = (1, 2, 3, 4, 5, 6, 7, 8, 9)
+SMALL = (2, 3, 4)
+"""Constants that many operations have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:

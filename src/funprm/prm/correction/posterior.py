@@ -27,10 +27,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from funprm.disk import write_atomically
 from funprm.errors import TrainingError
 from funprm.prm.folder import write_jsonl
 from funprm.records import Json, LabelledProgram
-from funprm.store import write_atomically
 
 Floats = NDArray[np.float64]
 

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from funprm.config import TrainConfig
+from funprm.disk import digest_of
 from funprm.errors import StoreError
 from funprm.prm.identity import base_identity
 from funprm.prm.training.data import TrainingData
 from funprm.records import Json, key_of
-from funprm.store import digest_of
 
 AFTER_WARMUP = ("mode", "hypergradient", "correction_lr", "prior", "evaluate_every", "pairwise")
 """Settings that a warm-up does not depend on."""

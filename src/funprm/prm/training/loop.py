@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from funprm.config import TrainConfig
+from funprm.disk import write_atomically
 from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
 from funprm.prm.correction.combined import Correction, records
 from funprm.prm.correction.posterior import corrected_programs
@@ -31,7 +32,6 @@ from funprm.prm.training.optimizer_step import Learner
 from funprm.prm.training.schedule import CORRECTING, Phase, plan, schedule
 from funprm.prm.training.validation import metrics, not_worse
 from funprm.records import Json, LabelledProgram, key_of
-from funprm.store import write_atomically
 
 __all__ = ["TrainResult", "TrainingData", "train"]
 
