@@ -57,7 +57,7 @@ def _dataset_identity(run: Run) -> Json:
     return dict(identity()) if identity else digest(map(encode_line, run.dataset.load()))
 
 
-load = Stage(
+load: Stage = Stage(
     name="load",
     work=_load,
     take=derived_records("problems", Problem, _hand_problems),
