@@ -10,7 +10,7 @@ from funprm.row_files import decoded
 
 
 def programs_in(row: bytes | msgspec.Raw, where: str) -> list[Program]:
-    """The programs of a row of `tables.raw_rows`, with the other tool's verdicts if it has them.
+    """The programs of a row of `row_files.raw_rows`, with the other tool's verdicts if it has them.
 
     A row with `code_list` or `output_list` is one of LiveCodeBench's runner; any other holds one
     program.

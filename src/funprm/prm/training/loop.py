@@ -54,7 +54,7 @@ class TrainResult:
     best_step: int
     """Optimiser step (warm-up included) whose weights were kept."""
     validation: Mapping[str, Json]
-    """Of the kept weights on validation, see `validate.metrics`; empty without validation."""
+    """Of the kept weights on validation, see `validation.metrics`; empty without validation."""
     steps: int
     """Optimiser steps of the kept model's schedule."""
     rows: int
@@ -82,8 +82,9 @@ def train(
 
     Writes `model/` (the best checkpoint on validation), `curves.jsonl`, `corrected.jsonl` (modes
     that correct), `result.json`, and `state/`, from which a call with the same arguments resumes:
-    on a CPU bitwise. A finished run is returned as it is. In a process group (`ranks.joined`) all
-    ranks call this with the same arguments and a folder that all of them see; the first one writes.
+    on a CPU bitwise. A finished run is returned as it is. In a process group (see
+    `distributed.joined`) all ranks call this with the same arguments and a folder that all of them
+    see; the first one writes.
 
     Args:
         config: settings.
