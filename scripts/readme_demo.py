@@ -1,7 +1,10 @@
-"""Run the demo and write what it prints into the README, with the machine that printed it.
+"""Run the demo and write its output into the docs, with the machine that printed it.
 
-    python scripts/readme_demo.py            # between the marks <!-- demo --> and <!-- /demo -->
+    python scripts/readme_demo.py            # docs/demo.md, and the table of the README
     python scripts/readme_demo.py --print    # to standard output instead
+
+The block is between the marks <!-- demo --> and <!-- /demo -->. The table comes from the run's
+`summary.json`, and is between <!-- table --> and <!-- /table -->.
 
 What may differ elsewhere: times; and, because other processors sum in another order, the last bits
 of what a model computes. Sampled programs hardly ever change by them (a random number would have to
@@ -11,17 +14,27 @@ magnifies them: accuracies of trained models move by about a point, as by anothe
 
 import argparse
 import datetime
+import json
 import os
 import platform
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-README = Path(__file__).resolve().parent.parent / "README.md"
-BLOCK = re.compile(r"(<!-- demo -->\n).*?(<!-- /demo -->)", re.DOTALL)
+from funprm.report.wording import selector_label
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = {"demo": ROOT / "docs" / "demo.md", "table": ROOT / "README.md"}
+"""Where each piece stands, between marks of its name."""
+
+LEFT_OUT = ("majority", "self_certainty", "public_tests+majority")
+"""Rows that the README leaves to docs/demo.md."""
+
 PROGRESS = re.compile(r"^\w+ +\d+(/\d+)? after \d+ s$")
 """A line of a stage that is not done: when it comes depends on the machine."""
 
@@ -39,12 +52,12 @@ def machine() -> str:
 
 
 def block(printed: str, where: str, folder: str) -> str:
-    """The README's block.
+    """The block of docs/demo.md.
 
     Args:
         printed: what the demo wrote, progress and report.
         where: the machine.
-        folder: of the run, which the README calls runs/demo.
+        folder: of the run, which the page calls runs/demo.
     """
     lines = [
         line.rstrip().replace(folder, "runs/demo")
@@ -58,33 +71,55 @@ def block(printed: str, where: str, folder: str) -> str:
     )
 
 
-def replaced(readme: str, fresh: str) -> str:
-    """The README's text with a new block.
+def table(summary: Mapping[str, Any]) -> str:
+    """The README's table: accuracy of the chosen programs, from a run's `summary.json`."""
+    rows = [row for row in summary["table"] if row["selector"] not in LEFT_OUT]
+    n, problems = max(row["n"] for row in rows), rows[0]["problems"]
+    lines = [
+        f"| choice among {n} programs | solved, % of {problems:,} | 95 % interval |",
+        "|---|---|---|",
+    ]
+    for row in rows:
+        low, middle, high = (100 * row["accuracy"][key] for key in ("low", "estimate", "high"))
+        lines.append(
+            f"| {selector_label(row['selector'])} | {middle:.1f} | {low:.1f} to {high:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def replaced(page: str, name: str, fresh: str) -> str:
+    """A page's text with a new piece between its marks.
 
     Raises:
-        ValueError: it has no marks, or several.
+        ValueError: it has no such marks, or several.
     """
-    if len(BLOCK.findall(readme)) != 1:
-        raise ValueError(f"expected one pair of demo marks in {README.name}")
-    return BLOCK.sub(lambda match: match[1] + fresh + match[2], readme)
+    piece = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    if len(piece.findall(page)) != 1:
+        raise ValueError(f"expected one pair of marks <!-- {name} --> and <!-- /{name} -->")
+    return piece.sub(lambda match: match[1] + fresh + match[2], page)
 
 
 def main() -> None:
-    """Run the demo from its beginning, and write the block."""
-    parser = argparse.ArgumentParser(description="Write the demo's output into the README.")
+    """Run the demo from its beginning, and write both pieces."""
+    parser = argparse.ArgumentParser(description="Write the demo's output into the docs.")
     parser.add_argument("--print", action="store_true", help="to standard output instead")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        output = str(Path(folder) / "demo")
-        command = [sys.executable, "-m", "funprm", "demo", "--output", output]
+        output = Path(folder) / "demo"
+        command = [sys.executable, "-m", "funprm", "demo", "--output", str(output)]
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
         )
-        fresh = block(done.stdout, machine(), output)
-    if arguments.print:
-        sys.stdout.write(fresh)
-    else:
-        README.write_text(replaced(README.read_text(encoding="utf-8"), fresh), encoding="utf-8")
+        pieces = {
+            "demo": block(done.stdout, machine(), str(output)),
+            "table": table(json.loads((output / "summary.json").read_text(encoding="utf-8"))),
+        }
+    for name, fresh in pieces.items():
+        if arguments.print:
+            sys.stdout.write(fresh)
+        else:
+            page = PAGES[name]
+            page.write_text(replaced(page.read_text(encoding="utf-8"), name, fresh), "utf-8")
 
 
 if __name__ == "__main__":

@@ -33,11 +33,27 @@ def test_the_block_names_the_machine_and_leaves_out_what_is_under_way(script: Mo
     assert "torch" in script.machine()
 
 
-def test_the_readme_has_one_place_for_it(script: ModuleType) -> None:
-    readme = (ROOT / "README.md").read_text()
-    changed = script.replaced(readme, r"a \1 b" + "\n")
-    assert r"<!-- demo -->" + "\n" + r"a \1 b" + "\n<!-- /demo -->" in changed
-    assert changed.startswith(readme.partition("<!-- demo -->")[0])
-    assert changed.endswith(readme.partition("<!-- /demo -->")[2])
-    with pytest.raises(ValueError, match="one pair of demo marks"):
-        script.replaced("no marks", "")
+def test_the_table_is_that_of_the_summary(script: ModuleType) -> None:
+    accuracy = {"low": 0.806, "estimate": 0.83, "high": 0.853}
+    rows = [
+        {"selector": "random", "n": 1, "problems": 1000, "accuracy": accuracy},
+        {"selector": "majority", "n": 8, "problems": 1000, "accuracy": accuracy},
+        {"selector": "score:funprm", "n": 8, "problems": 1000, "accuracy": accuracy},
+    ]
+    assert script.table({"table": rows}).splitlines() == [
+        "| choice among 8 programs | solved, % of 1,000 | 95 % interval |",
+        "|---|---|---|",
+        "| One sample | 83.0 | 80.6 to 85.3 |",
+        "| FunPRM | 83.0 | 80.6 to 85.3 |",
+    ]
+
+
+@pytest.mark.parametrize("name", ["demo", "table"])
+def test_a_page_has_one_place_for_each_piece(script: ModuleType, name: str) -> None:
+    page = script.PAGES[name].read_text()
+    changed = script.replaced(page, name, r"a \1 b" + "\n")
+    assert f"<!-- {name} -->\n" + r"a \1 b" + f"\n<!-- /{name} -->" in changed
+    assert changed.startswith(page.partition(f"<!-- {name} -->")[0])
+    assert changed.endswith(page.partition(f"<!-- /{name} -->")[2])
+    with pytest.raises(ValueError, match="one pair of marks"):
+        script.replaced("no marks", name, "")
