@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_run_verbs(verbs)
     _add_solve(verbs)
+    _add_serve(verbs)
     _add_data_verbs(verbs)
     _add_tools(verbs)
     return parser
@@ -118,6 +119,30 @@ def _add_solve(verbs: Any) -> None:  # noqa: ANN401
     solve.add_argument("--scores", action="store_true", help="list all candidates on stderr")
     solve.add_argument("--json", action="store_true", help="print everything as JSON")
     solve.set_defaults(call=_solve)
+
+
+def _add_serve(verbs: Any) -> None:  # noqa: ANN401
+    serve = verbs.add_parser(
+        "serve",
+        help="best-of-N, scores and verdicts over HTTP",
+        description="Serves best-of-N behind the protocols of OpenAI and Anthropic, scores of "
+        "functions, verdicts in isolation, and a page for people.",
+        epilog="A key that clients must have is read from the environment variable that --key-env "
+        "names; without one only this machine is served. Ctrl-C or SIGTERM finishes what is "
+        "accepted.",
+    )
+    serve.add_argument("--upstream", default="", metavar="URL",
+                       help="a server of OpenAI's protocol, such as http://127.0.0.1:8001/v1")  # fmt: skip
+    serve.add_argument("--upstream-key-env", default="OPENAI_API_KEY", metavar="NAME",
+                       help="environment variable with its key (default %(default)s)")  # fmt: skip
+    serve.add_argument("--prm", default="", metavar="FOLDER", help="a trained reward model")
+    serve.add_argument("--config", type=Path, help="a run's TOML file: policy and executor count")
+    serve.add_argument("--host", default="127.0.0.1", help="address to serve (default %(default)s)")
+    serve.add_argument("--port", type=int, default=8000, help="default %(default)s; 0: any")
+    serve.add_argument("--key-env", default="FUNPRM_SERVE_KEY", metavar="NAME",
+                       help="environment variable with the clients' key (default %(default)s)")  # fmt: skip
+    _add_set(serve, "a setting, such as serve.n=16 or policy.name=huggingface; can be repeated")
+    serve.set_defaults(call=_serve)
 
 
 def _add_data_verbs(verbs: Any) -> None:  # noqa: ANN401
@@ -280,6 +305,14 @@ def _solve(arguments: argparse.Namespace) -> int:
     elif solution.code:
         _write(solution.code.rstrip("\n"))
     return {"passes": 0, "untested": 0, "fails": 1, "none": 3}[solution.found]
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from funprm.serve.run import Serving, serve
+
+    names = ("host", "port", "upstream", "upstream_key_env", "prm", "key_env", "config")
+    asked = {name: getattr(arguments, name) for name in names}
+    serve(Serving(**asked, settings=_overrides(arguments)))
 
 
 def _problem(arguments: argparse.Namespace) -> Any:  # noqa: ANN401
