@@ -60,7 +60,7 @@ def serve(serving: Serving) -> None:
     own, others = _split(serving.settings)
     settings = serve_settings(own)
     services = open_services(serving, settings, others)
-    sockets = [_listen(serving.host, serving.port)]
+    sockets = [listening(serving.host, serving.port)]
     log_to(sys.stderr)
     LOG.info("serving", extra={"fields": {"host": serving.host, "port": serving.port}})
     server = uvicorn.Server(uvicorn_config(make_app(services, key), settings))
@@ -140,7 +140,12 @@ def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     return own, others
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that is bound to an address.
+
+    Raises:
+        ConfigError: the address cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

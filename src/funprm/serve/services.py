@@ -31,9 +31,15 @@ class Services:
     stopping: bool = False
     _running: asyncio.Semaphore = field(init=False)
     _waiting: int = field(default=0, init=False)
+    _busy: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._running = asyncio.Semaphore(self.settings.concurrency)
+
+    @property
+    def busy(self) -> int:
+        """Best-of-N requests that are worked on."""
+        return self._busy
 
     def require_room(self) -> None:
         """Refuse a further best-of-N request where enough are waiting.
@@ -57,9 +63,11 @@ class Services:
             await self._running.acquire()
         finally:
             self._wait(-1)
+        self._busy += 1
         try:
             yield
         finally:
+            self._busy -= 1
             self._running.release()
 
     def _wait(self, change: int) -> None:
