@@ -162,7 +162,9 @@ def test_a_client_that_leaves_ends_the_calls(server: Served, upstream: Server) -
 def test_an_endless_program_harms_nobody(client: openai.OpenAI, upstream: Server) -> None:
     upstream.script.answer = lambda body, index: fenced(ENDLESS if body["seed"] % 2 else GOOD)
     answers = []
-    others = threading.Thread(target=lambda: answers.append(ask(client, seed=1, extra={"budget": 1})))
+    others = threading.Thread(
+        target=lambda: answers.append(ask(client, seed=1, extra={"budget": 1}))
+    )
     others.start()
     answer = ask(client, seed=4, extra={**CALL, "seconds": 1, "budget": 4})
     others.join()

@@ -28,6 +28,7 @@ from funprm.serve.settings import ServeSettings, serve_settings
 from funprm.serve.upstream import OpenAIUpstream, PolicyUpstream, Upstream
 
 KEY_VARIABLE = "FUNPRM_SERVE_KEY"
+_BACKLOG = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +61,12 @@ def serve(serving: Serving) -> None:
     own, others = _split(serving.settings)
     settings = serve_settings(own)
     services = open_services(serving, settings, others)
-    sockets = [listening(serving.host, serving.port)]
+    listener = listening(serving.host, serving.port)
     log_to(sys.stderr)
-    LOG.info("serving", extra={"fields": {"host": serving.host, "port": serving.port}})
+    host, port = listener.getsockname()[:2]
+    LOG.info("serving", extra={"fields": {"url": f"http://{host}:{port}/", "port": port}})
     server = uvicorn.Server(uvicorn_config(make_app(services, key), settings))
-    asyncio.run(server.serve(sockets))
+    asyncio.run(server.serve([listener]))
 
 
 def open_services(serving: Serving, settings: ServeSettings, others: Mapping[str, Any]) -> Services:
@@ -141,7 +143,7 @@ def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket that is bound to an address.
+    """A socket that listens at an address; whoever connects from now on will be served.
 
     Raises:
         ConfigError: the address cannot be had.
@@ -151,6 +153,7 @@ def listening(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigError(
