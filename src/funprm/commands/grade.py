@@ -2,8 +2,8 @@
 
 import io
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from funprm.commands.judge import SuiteName, judge
+from funprm.commands.judge import FileJudge, SuiteName, executor_of
 from funprm.commands.judged import Judged
-from funprm.commands.problems import Given
+from funprm.commands.problems import Given, read_problems
 from funprm.errors import ConfigError
 from funprm.interfaces import Progress
 from funprm.records import Json, ProgramVerdict, Status
@@ -112,14 +112,13 @@ def grade(  # noqa: PLR0913  (most have defaults)
     names = _names(files)
     if any(k < 1 for k in tries):
         raise ConfigError(f"pass@k for k in {list(tries)}: expected numbers of at least 1")
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
     counts: dict[str, dict[str, tuple[int, int]]] = {}
     grades = []
-    with nullcontext(out) if out else TemporaryDirectory(prefix="funprm-") as folder:
+    with _folder(out) as folder, executor_of(problems, warn) as executor:
         for file, name in zip(files, names, strict=True):
-            verdicts = Path(folder or "") / f"{name}.verdicts.jsonl"
-            found = judge(problems, file, verdicts, suite=suite, warn=warn, progress=progress)
+            verdicts = folder / f"{name}.verdicts.jsonl"
+            judge = FileJudge(executor=executor, suite=suite, warn=warn, progress=progress)
+            found = judge.judge(read_problems(problems), file, verdicts)
             counts[name] = _counted(verdicts)
             grades.append(_grade(name, counts[name], tries, found))
     return Grades(
@@ -127,6 +126,17 @@ def grade(  # noqa: PLR0913  (most have defaults)
         grades=tuple(grades),
         differences=tuple(_differences(names, counts)),
     )
+
+
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    """Where verdicts go."""
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        yield out
+        return
+    with TemporaryDirectory(prefix="funprm-") as scratch:
+        yield Path(scratch)
 
 
 def _names(files: Sequence[Path]) -> list[str]:
