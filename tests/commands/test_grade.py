@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -112,11 +113,14 @@ def test_the_verb(
 def test_recorded_samples_of_a_model(tmp_path: Path) -> None:
     with gzip.open(shared("humaneval_codegen16b.jsonl.gz"), "rt") as file:
         rows = [json.loads(line) for line in file]
-    wanted = [row for row in rows if row["sample"] < 2]
+    wanted = [row for row in rows if row["sample"] < 2 and "numpy" not in row["code"]]
     samples = [{"task_id": row["task_id"], "solution": row["code"]} for row in wanted]
     file_name = write(tmp_path / "samples.jsonl", *samples)
     settings = {"dataset.path": str(shared("humaneval.jsonl.gz"))}
     (found,) = graded([file_name], "humaneval", settings=settings).grades
-    share = sum(row["passed"] for row in wanted) / len(wanted)
+    passed: dict[str, list[bool]] = {}
+    for row in wanted:
+        passed.setdefault(row["task_id"], []).append(row["passed"])
+    share = fmean(fmean(map(float, of_task)) for of_task in passed.values())
     assert found.problems == 164
-    assert found.pass_at[1].estimate == pytest.approx(share, abs=0.005)
+    assert found.pass_at[1].estimate == pytest.approx(share)

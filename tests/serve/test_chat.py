@@ -14,7 +14,7 @@ from funprm.serve.settings import ServeSettings
 from funprm.testing.server import RefusalError, Server, first
 from tests.serve.world import ADD, BAD, ENDLESS, GOOD, TESTS, Served, adding, fenced, served, until
 
-MESSAGES = [{"role": "user", "content": ADD}]
+MESSAGES: list[Any] = [{"role": "user", "content": ADD}]
 CALL = {"entry_point": "add", "tests": TESTS}
 
 
@@ -49,7 +49,7 @@ def test_tests_choose(client: openai.OpenAI, upstream: Server) -> None:
 def test_scores_are_those_of_the_library(client: openai.OpenAI, upstream: Server, prm: str) -> None:
     upstream.script.answer = adding
     answer = ask(client, seed=4, extra={"budget": 4})
-    good, bad = (s.score for s in ProcessRewardModel(prm).score(Problem.of(ADD), [GOOD, BAD]))
+    good, bad = (s.score or 0 for s in ProcessRewardModel(prm).score(Problem.of(ADD), [GOOD, BAD]))
     found = sorted({row["score"] for row in answer.metadata["candidates"]})
     assert found == pytest.approx(sorted([good, bad]), abs=1e-6)
     assert answer.choices[0].message.content == fenced(GOOD if good > bad else BAD)

@@ -19,7 +19,7 @@ _FEW = settings(
 
 
 def operations(server: Served) -> list[Any]:
-    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    schema: Any = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
     found = [operation.ok() for operation in schema.get_all_operations()]
     return [operation for operation in found if operation.method == "post"]
 

@@ -1,6 +1,6 @@
 """Anthropic's own client drives best-of-N."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import anthropic
@@ -17,7 +17,7 @@ ASKED: dict[str, Any] = {
 }
 
 
-def by_chance(body: dict[str, Any], index: int) -> str:
+def by_chance(body: Mapping[str, Any], index: int) -> str:
     """Good ones and bad ones, in turn."""
     return adding({"seed": next(_NUMBERS)}, index)
 

@@ -44,7 +44,9 @@ def routes(services: Services) -> APIRouter:
     for path, name in _FILES.items():
         router.add_api_route(path, _sender(name), include_in_schema=False)
 
-    events = {200: {"description": "Events.", "content": {"text/event-stream": {}}}}
+    events: dict[int | str, dict[str, Any]] = {
+        200: {"description": "Events.", "content": {"text/event-stream": {}}}
+    }
 
     @router.post("/solve", responses={**DOCUMENTED, **events}, response_class=Response)
     async def solve(body: SolveRequest, request: Request) -> Any:  # noqa: ANN401

@@ -1,6 +1,7 @@
 """A server process: from settings to a listening server."""
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -66,7 +67,8 @@ def serve(serving: Serving) -> None:
     host, port = listener.getsockname()[:2]
     LOG.info("serving", extra={"fields": {"url": f"http://{host}:{port}/", "port": port}})
     server = uvicorn.Server(uvicorn_config(make_app(services, key), settings))
-    asyncio.run(server.serve([listener]))
+    with contextlib.suppress(KeyboardInterrupt):  # raised again when all is finished
+        asyncio.run(server.serve([listener]))
 
 
 def open_services(serving: Serving, settings: ServeSettings, others: Mapping[str, Any]) -> Services:
