@@ -36,6 +36,7 @@ _HOMES = {
     "demo": "api.runs",
     "run_lab": "api.runs",
     "judge_file": "api.runs",
+    "grade": "api.runs",
     "check_dataset": "api.runs",
     "export": "api.runs",
     "import_programs": "api.runs",

@@ -16,11 +16,12 @@ from funprm.errors import ConfigError, FunprmError, InputError, missing_package
 
 if TYPE_CHECKING:
     from funprm.commands.check_dataset import Check
+    from funprm.commands.grade import Grades
     from funprm.commands.judged import Judged
     from funprm.pipeline.reporting import RunResult
 
 _JUDGE_OPTIONS = ("workers", "compat", "python", "require_isolation")
-"""Options of `funprm judge` that are settings of its executor."""
+"""Options of `judge` and `grade` that are settings of their executor."""
 STAGES = (
     ("load", "store the data set's problems"),
     ("generate", "sample programs"),
@@ -47,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_run_verbs(verbs)
     _add_solve(verbs)
+    _add_serve(verbs)
     _add_data_verbs(verbs)
     _add_tools(verbs)
     return parser
@@ -120,6 +122,36 @@ def _add_solve(verbs: Any) -> None:  # noqa: ANN401
     solve.set_defaults(call=_solve)
 
 
+def _add_serve(verbs: Any) -> None:  # noqa: ANN401
+    serve = verbs.add_parser(
+        "serve",
+        help="best-of-N, scores and verdicts over HTTP",
+        description="Serves best-of-N behind the protocols of OpenAI and Anthropic, scores of "
+        "functions, verdicts in isolation, and a page for people.",
+        epilog="A key that clients must have is read from the environment variable that --key-env "
+        "names; without one only this machine is served. Ctrl-C or SIGTERM finishes what is "
+        "accepted.",
+    )
+    serve.add_argument(
+        "--upstream", default="", metavar="URL",
+        help="a server of OpenAI's protocol, such as http://127.0.0.1:8001/v1",
+    )  # fmt: skip
+    serve.add_argument(
+        "--upstream-key-env", default="OPENAI_API_KEY", metavar="NAME",
+        help="environment variable with its key (default %(default)s)",
+    )  # fmt: skip
+    serve.add_argument("--prm", default="", metavar="FOLDER", help="a trained reward model")
+    serve.add_argument("--config", type=Path, help="a run's TOML file: policy and executor count")
+    serve.add_argument("--host", default="127.0.0.1", help="address to serve (default %(default)s)")
+    serve.add_argument("--port", type=int, default=8000, help="default %(default)s; 0: any")
+    serve.add_argument(
+        "--key-env", default="FUNPRM_SERVE_KEY", metavar="NAME",
+        help="environment variable with the clients' key (default %(default)s)",
+    )  # fmt: skip
+    _add_set(serve, "a setting, such as serve.n=16 or policy.name=huggingface; can be repeated")
+    serve.set_defaults(call=_serve)
+
+
 def _add_data_verbs(verbs: Any) -> None:  # noqa: ANN401
     export = verbs.add_parser("export", help="a run's programs or rewards in other tools' forms")
     _add_run_arguments(export)
@@ -182,22 +214,50 @@ def _add_tools(verbs: Any) -> None:  # noqa: ANN401
         "--out", type=Path, required=True,
         help="verdicts as JSON lines; those that still hold are kept",
     )  # fmt: skip
-    _add_set(judge, "a setting, such as dataset.path=data; can be repeated")
-    judge.add_argument("--suite", choices=("hidden", "public"), default="hidden")
-    judge.add_argument("--workers", type=int, default=0, help="default: one per core")
-    judge.add_argument("--compat", action="store_true", help="the official rules where they differ")
-    judge.add_argument("--python", default="", help="interpreter for the programs")
-    judge.add_argument(
-        "--require-isolation", nargs="*", default=[], metavar="LAYER", help="see `funprm doctor`"
-    )
-    judge.add_argument("--json", action="store_true", help="print the counts as JSON")
+    _add_judging(judge)
     judge.set_defaults(call=_judge)
+    grade = verbs.add_parser(
+        "grade",
+        help="judge finished outputs of other tools: pass@k, intervals, files side by side",
+        epilog="Exit status: 0 all programs were judged; 1 some were not, or could not be read; "
+        "2 none of a file was, or as usual.",
+    )
+    grade.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE",
+        help="outputs of LiveCodeBench's runner or for its custom evaluator, of EvalPlus or "
+        "BigCodeBench, or rows of programs; the form is recognised",
+    )  # fmt: skip
+    grade.add_argument(
+        "--benchmark", required=True, metavar="NAME",
+        help="livecodebench, bigcodebench, humaneval, mbpp, ..., a run's TOML file, or a file of "
+        "problems",
+    )  # fmt: skip
+    grade.add_argument(
+        "--out", metavar="FOLDER", help="keep verdicts there; the same command then goes on"
+    )
+    grade.add_argument(
+        "--k", type=int, nargs="+", default=[], help="of pass@k (default: 1, 5, ...)"
+    )
+    _add_judging(grade)
+    grade.set_defaults(call=_grade)
     validate = verbs.add_parser("validate-problems", help="check a file of one's own problems")
     validate.add_argument("file", help="JSON lines; the format is in docs/data.md")
     validate.set_defaults(call=_validate)
     doctor = verbs.add_parser("doctor", help="show which isolation this machine offers")
     doctor.add_argument("--json", action="store_true", help="print the probe as JSON")
     doctor.set_defaults(call=_doctor)
+
+
+def _add_judging(verb: argparse.ArgumentParser) -> None:
+    _add_set(verb, "a setting, such as dataset.path=data; can be repeated")
+    verb.add_argument("--suite", choices=("hidden", "public"), default="hidden")
+    verb.add_argument("--workers", type=int, default=0, help="default: one per core")
+    verb.add_argument("--compat", action="store_true", help="the official rules where they differ")
+    verb.add_argument("--python", default="", help="interpreter for the programs")
+    verb.add_argument(
+        "--require-isolation", nargs="*", default=[], metavar="LAYER", help="see `funprm doctor`"
+    )
+    verb.add_argument("--json", action="store_true", help="print the counts as JSON")
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -282,6 +342,14 @@ def _solve(arguments: argparse.Namespace) -> int:
     return {"passes": 0, "untested": 0, "fails": 1, "none": 3}[solution.found]
 
 
+def _serve(arguments: argparse.Namespace) -> None:
+    from funprm.serve.run import Serving, serve
+
+    names = ("host", "port", "upstream", "upstream_key_env", "prm", "key_env", "config")
+    asked = {name: getattr(arguments, name) for name in names}
+    serve(Serving(**asked, settings=_overrides(arguments)))
+
+
 def _problem(arguments: argparse.Namespace) -> Any:  # noqa: ANN401
     from funprm.datasets.single import example, problem_of, read_tests
 
@@ -333,19 +401,44 @@ def _read_text(name: str) -> str:
 def _judge(arguments: argparse.Namespace) -> int:
     from funprm.api.runs import judge_file
 
-    options = {name: getattr(arguments, name) for name in _JUDGE_OPTIONS}
-    settings = {f"executor.{name}": value for name, value in options.items() if value}
     judged = judge_file(
         arguments.problems,
         arguments.programs,
         arguments.out,
         suite=arguments.suite,
-        settings={**settings, **_overrides(arguments)},
-        warn=lambda line: sys.stderr.write(f"funprm: {' '.join(line.split())}\n"),
+        settings=_judge_settings(arguments),
+        warn=_warn,
         progress=True,
     )
     _print_counts(judged, arguments.json)
     return judged.exit_code
+
+
+def _grade(arguments: argparse.Namespace) -> int:
+    from funprm.api.runs import grade
+
+    grades = grade(
+        arguments.files,
+        arguments.benchmark,
+        out=arguments.out,
+        tries=arguments.k,
+        suite=arguments.suite,
+        settings=_judge_settings(arguments),
+        warn=_warn,
+        progress=True,
+    )
+    _print_counts(grades, arguments.json)
+    return grades.exit_code
+
+
+def _judge_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    options = {name: getattr(arguments, name) for name in _JUDGE_OPTIONS}
+    settings = {f"executor.{name}": value for name, value in options.items() if value}
+    return {**settings, **_overrides(arguments)}
+
+
+def _warn(line: str) -> None:
+    sys.stderr.write(f"funprm: {' '.join(line.split())}\n")
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -402,7 +495,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
         _write(f"{'on ' if on else 'off'}  {layer:<12} {'; '.join(filter(None, (why, cure)))}")
 
 
-def _print_counts(counts: "Judged | Check", as_json: bool) -> None:
+def _print_counts(counts: "Judged | Check | Grades", as_json: bool) -> None:
     if as_json:
         _print_json(counts.json())
     else:

@@ -66,6 +66,7 @@ class MissingPackageError(FunprmError, ImportError):
 _EXTRAS = {
     "train": ("torch", "transformers", "peft", "safetensors", "tokenizers"),
     "serve": ("httpx",),
+    "server": ("fastapi", "pydantic", "starlette", "uvicorn", "prometheus_client"),
     "report": ("jinja2", "markupsafe", "matplotlib"),
     "data": ("huggingface_hub", "pyarrow"),
     "distributed": ("accelerate",),

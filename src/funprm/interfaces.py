@@ -9,8 +9,8 @@ keys. Options of the second kind may change within a run folder, if the part's c
 `transport: ClassVar[frozenset[str]]`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 from funprm.records import Json, LabelledProgram, Problem, Suite, Verdict
@@ -97,6 +97,9 @@ class Job:
     code: str
     suite: Suite
     stop_at_first_failure: bool = True
+    show: Callable[[int, str], object] | None = field(default=None, compare=False)
+    """Told of a case's number and the answer to it, as text, where there is one; of a case that is
+    run again, once more. An executor need not know it."""
 
 
 class Executor(Protocol):

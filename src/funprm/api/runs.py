@@ -1,7 +1,7 @@
 """Verbs on runs, laboratories and files; those of the command line that need a file or two."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from funprm.pipeline.run import Run
 
 if TYPE_CHECKING:
     from funprm.commands.check_dataset import Check
+    from funprm.commands.grade import Grades
     from funprm.commands.judge import SuiteName
     from funprm.commands.judged import Judged
 
@@ -118,6 +119,40 @@ def judge_file(  # noqa: PLR0913  (half of them have defaults)
     source = given(str(problems), settings or {})
     with shown_by(progress) as shown:
         return work.judge(source, Path(programs), Path(out), suite=suite, warn=warn, progress=shown)
+
+
+def grade(  # noqa: PLR0913  (most have defaults)
+    files: Sequence[str | Path],
+    benchmark: str | Path,
+    *,
+    out: str | Path | None = None,
+    tries: Sequence[int] = (),
+    suite: "SuiteName" = "hidden",
+    settings: Settings | None = None,
+    warn: Callable[[str], object] = lambda line: warnings.warn(line, stacklevel=2),
+    progress: Shown = False,
+) -> "Grades":
+    """Judge finished outputs of other tools, and compare the files; the result prints its table.
+
+    Args:
+        files: outputs of LiveCodeBench's runner, EvalPlus, BigCodeBench, or of this package.
+        benchmark: a data set's name, a run's TOML file, or a file of problems.
+        out: a folder that keeps verdicts, so that an interrupted call goes on; None: none.
+        tries: the k of pass@k; empty: 1, 5, 10 and 100, as far as there are programs.
+        suite: `hidden` or `public`.
+        settings: such as `{"dataset.path": "data", "executor.workers": 2}`.
+        warn: told in one line of what cannot be used.
+        progress: see the module.
+    """
+    from funprm.commands import grade as work
+    from funprm.commands.problems import given
+
+    source = given(str(benchmark), settings or {})
+    paths = [Path(file) for file in files]
+    with shown_by(progress) as shown:
+        return work.grade(
+            source, paths, out=path_of(out), tries=tries, suite=suite, warn=warn, progress=shown
+        )
 
 
 def check_dataset(

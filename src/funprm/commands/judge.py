@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -50,12 +50,19 @@ def judge(
         StoreError: `out` cannot be written, or another process does.
         ExecutorError: the judge cannot work.
     """
+    with executor_of(problems, warn) as executor:
+        file_judge = FileJudge(executor=executor, suite=suite, warn=warn, progress=progress)
+        return file_judge.judge(read_problems(problems), programs, out)
+
+
+@contextmanager
+def executor_of(problems: Given, warn: Callable[[str], object]) -> Iterator[Executor]:
+    """The executor that goes with problems; `warn` is told which isolation is in force."""
     part = problems.executor
     with closing(registry.build("executors", part.name, part.options)) as executor:
         if hasattr(executor, "describe"):
             warn(executor.describe())
-        file_judge = FileJudge(executor=executor, suite=suite, warn=warn, progress=progress)
-        return file_judge.judge(read_problems(problems), programs, out)
+        yield executor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

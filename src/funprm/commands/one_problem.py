@@ -179,24 +179,36 @@ class ProcessRewardModel:
 
     def score(self, problem: Problem, programs: Sequence[Program]) -> list[FunctionScores]:
         """The scores of programs for a problem, in their order."""
-        known = self.opened.reading.max_steps
-        cap = RolloutConfig().max_steps if known is None else known
-        cuts = [find_steps(code_of(p), max_steps=cap) for p in programs]
+        statement = render_statement(problem)
+        return self.score_pairs([(statement, code_of(program)) for program in programs])
+
+    def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[FunctionScores]:
+        """The scores of programs, each with the statement as `render_statement` writes it."""
+        cuts = [self.cut(code) for _, code in pairs]
         labelled = [
             LabelledProgram(
                 generation=str(number),
-                problem_id=problem.problem_id,
-                statement=render_statement(problem),
-                steps=step_texts(code_of(program), ends),
+                problem_id="",
+                statement=statement,
+                steps=step_texts(code, ends),
                 prefixes=(),
             )
-            for number, (program, (ends, _)) in enumerate(zip(programs, cuts, strict=True))
+            for number, ((statement, code), (ends, _)) in enumerate(zip(pairs, cuts, strict=True))
         ]
         found = self.opened.scorer.score(labelled)
         return [
             FunctionScores(names, values, self.aggregator)
             for (_, names), values in zip(cuts, found, strict=True)
         ]
+
+    def score_texts(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
+        """The scores at the markers of texts that are rendered already; empty: too long."""
+        return self.opened.scorer.score_texts(texts)
+
+    def cut(self, code: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """Ends and names of a program's steps, as the model was trained on them."""
+        known = self.opened.reading.max_steps
+        return find_steps(code, max_steps=RolloutConfig().max_steps if known is None else known)
 
     def __repr__(self) -> str:
         return f"ProcessRewardModel({str(self.folder)!r})"
@@ -243,7 +255,18 @@ def select(
     by: str = "",
     seed: int = 0,
 ) -> P:
-    """The program that a selector chooses; arguments as in `api.select`.
+    """The program that a selector chooses; arguments as in `api.select`, errors as in `choose`."""
+    return programs[choose(programs, scores, verdicts, by, seed)[0]]
+
+
+def choose(
+    programs: Sequence[Program],
+    scores: Scores | None = None,
+    verdicts: Sequence[Judgement] | None = None,
+    by: str = "",
+    seed: int = 0,
+) -> tuple[int, str]:
+    """The position of the program that a selector chooses, and the selector's name.
 
     Raises:
         DataError: no programs, lengths differ, or what the selector needs is not given.
@@ -257,7 +280,7 @@ def select(
     selector = _selector(by or _best(candidates, scores is not None), scores)
     _check_known(selector, candidates)
     ties = Random(key_of("select", selector.name, seed, [c.code for c in candidates]))
-    return programs[usable[selector(candidates, ties)]]
+    return usable[selector(candidates, ties)], selector.name.replace(f"score:{_MODEL}", "score")
 
 
 def _pool(

@@ -101,6 +101,24 @@ class Renderer:
         ids = dict(zip(texts, self._tokenise(list(texts)), strict=True))
         return [self._assemble(program, ids, max_tokens) for program in programs]
 
+    def encode_text(self, text: str) -> Encoded:
+        """The tokens of a text that was rendered elsewhere: its markers are markers.
+
+        Raises:
+            DataError: there is no marker in it.
+        """
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        opening = _opening(self._tokenizer)
+        if ids[: len(opening)] != opening:
+            ids = opening + ids
+        markers = tuple(place for place, token in enumerate(ids) if token == self.marker_id)
+        if not markers:
+            raise DataError(
+                f"a text without the marker {self.marker!r}, which ends a step: expected a "
+                "rendered program"
+            )
+        return Encoded(tokens=tuple(ids), markers=markers)
+
     def _assemble(
         self, program: LabelledProgram, ids: Mapping[str, list[int]], max_tokens: int
     ) -> Encoded | None:

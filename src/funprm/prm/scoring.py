@@ -114,6 +114,18 @@ class PrmScorer:
             )
             yield from (() if e is None else next(scores) for e in encoded)
 
+    def score_texts(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
+        """Step scores in [0, 1] at the markers of rendered texts; empty where one does not fit.
+
+        Raises:
+            DataError: a text has no marker.
+        """
+        opened = self._opened
+        encoded = [opened.renderer.encode_text(text) for text in texts]
+        fitting = [e for e in encoded if len(e.tokens) <= opened.max_tokens]
+        found = iter(step_scores(opened.model, fitting, opened.renderer.pad_id, self._batch_tokens))
+        return [next(found) if len(e.tokens) <= opened.max_tokens else () for e in encoded]
+
     def _require_cut(self, programs: Sequence[LabelledProgram]) -> None:
         cap, most = self.reading.max_steps, max((len(p.steps) for p in programs), default=0)
         if cap and most > cap:

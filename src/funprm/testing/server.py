@@ -107,11 +107,11 @@ class Server:
 
 
 @contextmanager
-def serve(script: Script | None = None) -> Iterator[Server]:
+def serve(script: Script | None = None, port: int = 0) -> Iterator[Server]:
     """Run a server for the length of a with-block."""
     server = Server(script or Script())
     handler = type("Handler", (_Handler,), {"server_state": server})
-    http = _Http(("127.0.0.1", 0), handler)
+    http = _Http(("127.0.0.1", port), handler)
     server.url = f"http://127.0.0.1:{http.server_address[1]}/v1"
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -79,6 +79,8 @@ class _Pending:
             self.kills += 1
             self.doubt = "killed" if self.kills <= _MOST_KILLS else ""
             outcome, text = "error", f"killed by SIGKILL ({text})"
+        if outcome == "output" and self.job.show is not None:
+            self.job.show(index, text)
         try:
             result = self.suite.result(index, outcome, text, usage)
         except _INCOMPARABLE as error:

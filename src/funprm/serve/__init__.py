@@ -1,0 +1,1 @@
+"""HTTP: best-of-N behind the protocols of OpenAI and Anthropic, scores, and the judge."""
