@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from funprm.datasets.statement import problem_of
+from funprm.datasets.single import problem_of
 from funprm.errors import ConfigError, DataError
 from funprm.records import Json, Problem
 from funprm.serve.best_of_n import Asked

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from funprm.commands import one_problem
 from funprm.commands.one_problem import FunctionScores, Judgement
 from funprm.errors import ConfigError, DataError, ExecutorError
+from funprm.evaluation.aggregation import AGGREGATORS
 from funprm.evaluation.selection import PUBLIC, parse_selector
 from funprm.interfaces import Sample
-from funprm.pipeline import one_problem
 from funprm.prompts import render_statement
 from funprm.records import Generation, Json, Status, shared_fields
-from funprm.rewards import AGGREGATORS
 from funprm.serve.errors import HttpError
 from funprm.serve.metrics import Metrics
 from funprm.serve.scoring import BatchedScorer

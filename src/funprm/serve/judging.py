@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+from funprm.commands import one_problem
 from funprm.commands.one_problem import Judgement
 from funprm.interfaces import Executor, Job
-from funprm.pipeline import one_problem
 from funprm.records import Problem, Verdict
 from funprm.serve.errors import busy
 from funprm.serve.metrics import Metrics

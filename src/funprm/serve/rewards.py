@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from funprm.commands.one_problem import FunctionScores
+from funprm.evaluation.aggregation import SATURATION
 from funprm.prompts import extract_code
-from funprm.rewards import SATURATION
 from funprm.serve.errors import DOCUMENTED, HttpError
 from funprm.serve.schemas import ChatMessage, text_of
 from funprm.serve.scoring import BatchedScorer, Pair
