@@ -81,10 +81,10 @@ class PreparedSuite:
         }
 
     def _inputs(self) -> list[str]:
-        """The cases' inputs, of `functional` suites one JSON value a line."""
+        """The cases' inputs, of `functional` suites JSON lists of arguments."""
         inputs = [case.input for case in self.suite.cases]
         if self.suite.kind == "functional":
-            return ["\n".join(_values(text)) for text in inputs]
+            return [f"[{','.join(_values(text))}]" for text in inputs]
         return inputs
 
     @cached_property

@@ -54,7 +54,7 @@ class SuiteFile:
             parts.append(body[place : place + size])
             place += size
         if kind == "functional":
-            parts = [marshal.dumps([json.loads(a) for a in p.split(b"\n")]) for p in parts]
+            parts = list(map(marshal.dumps, json.loads(b"[%s]" % b",".join(parts))))
         elif kind == "calls":
             calls = ast.literal_eval(parts[0].decode("utf-8", "surrogatepass"))
             parts = [marshal.dumps([marshal.dumps(call) for call in calls])]

@@ -35,6 +35,7 @@ _PATIENCE = 20.0
 _HIGH, _LOW = 32 << 20, 8 << 20
 """Bytes not taken by the host yet, at which programs are not listened to, and again are."""
 _MOST_PRELUDE = 1 << 15
+_RECURSION = 5000
 _STANDARD = sys.stdlib_module_names - {"antigravity", "this", "idlelib", "tkinter", "turtle"}
 _HARMLESS = ("sys.setrecursionlimit(50000)", "inf = float('inf')")
 _MOCKS = "import unittest.mock"
@@ -84,7 +85,8 @@ class Watcher:
             ZygoteError: the zygote is gone.
             ProtocolError: what came is no message.
         """
-        sys.set_int_max_str_digits(0)  # what comes from the host may be read
+        sys.set_int_max_str_digits(0)  # what the host could read can be read here
+        sys.setrecursionlimit(_RECURSION)
         order = self._answer(protocol.READY)
         hello = json.loads(order[1:])
         clock.warm_up()
