@@ -83,10 +83,12 @@ TO_WORKER: Frames = {
     # number, suite, first case, a process per case, stop at the first error; body: the program
     "job": (_whole, _whole, _count, _flag, _flag),
     "stop": (_whole,),
+    "go": (_whole,),  # the answer to `cases` whose program waits, unless it is `stop`
 }
 TO_HOST: Frames = {
     "hello": (_table,),
-    "cases": (_whole, _count, _amount, _reports),  # number, first, mebibytes; body: texts
+    # number, first, mebibytes, reports, does the program wait; body: texts
+    "cases": (_whole, _count, _amount, _reports, _flag),
     "end": (_whole,),
     "alive": (),
 }
@@ -325,7 +327,7 @@ _USAGE = struct.Struct("<iQQQ")
 
 
 def fork_order(prelude: int) -> bytes:
-    """Fork a process for the descriptors beside: program, suite, channel, then output and input."""
+    """Fork a process; beside it go descriptors: program, suite, channel, output, input, gate."""
     return FORK + _NUMBER.pack(prelude)
 
 

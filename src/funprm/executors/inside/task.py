@@ -118,6 +118,8 @@ class Task:
         confine: gives up the rights that the program must not have.
         candidate: the process in which the program runs, or 0 in that process (`check`).
         link: the tests' connection to it.
+        gated: there is a gate between cases (see `gate`).
+        gate: its descriptor, or -1.
     """
 
     kind: str
@@ -138,6 +140,8 @@ class Task:
     confine: Callable[[], None]
     candidate: int
     link: int
+    gated: bool
+    gate: int
 
     def __init__(self, program: int, suite: int) -> None:
         """Read the two files and close them, but for tests."""

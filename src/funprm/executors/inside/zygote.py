@@ -56,7 +56,7 @@ class _Zygote:
         }
         protocol.send_order(self._link, protocol.READY + json.dumps(hello).encode())
         while True:
-            order, descriptors = protocol.receive_order(self._link, 5)
+            order, descriptors = protocol.receive_order(self._link, 6)
             if order[:1] == protocol.FORK:
                 child = self._fork(protocol.number_of(order), descriptors)
                 if child is not None:
@@ -120,6 +120,7 @@ class _Zygote:
         """Read the task, connect the streams, close all else."""
         first, suite, channel, *streams = descriptors
         task = Task(first, suite)
+        task.gate = streams.pop() if task.gated else -1
         task.namespace = namespace
         program.connect(task, channel, streams)
         os.chdir(task.scratch)

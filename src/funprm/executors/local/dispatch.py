@@ -235,7 +235,7 @@ class Dispatch:
 
     def _receive(self, worker: Worker, frames: list[protocol.Frame]) -> bool:
         """Take what a worker says; False if it is nonsense."""
-        stops = []
+        replies = []
         ended = 0
         for frame in frames:
             number = frame.fields[0] if frame.fields else -1
@@ -247,13 +247,15 @@ class Dispatch:
                 del worker.jobs[number], self._pending[number]
                 self._end(pending)
             elif frame.kind == "cases" and self._take(pending, frame):
-                stops.append(number)
+                replies.append(protocol.Frame("stop", number))
+            elif frame.kind == "cases" and frame.fields[-1]:
+                replies.append(protocol.Frame("go", number))
         worker.note_pace(ended)
-        frames = [protocol.Frame("stop", n) for n in stops if n in self._pending]
-        return not frames or worker.send(frames)
+        replies = [reply for reply in replies if reply.fields[0] in self._pending]
+        return not replies or worker.send(replies)
 
     def _take(self, pending: _Pending, frame: protocol.Frame) -> bool:
-        _, first, memory, reports = frame.fields
+        _, first, memory, reports, _ = frame.fields
         texts = protocol.texts(reports, frame.body)
         both = zip(reports, texts, strict=True)
         return pending.take(first, memory, ((r[0], text, r[2], r[3]) for r, text in both))
