@@ -10,8 +10,8 @@ from zlib import crc32
 from funprm.executors.grading import compare
 from funprm.executors.grading.assertions import Assertion, assertions, calls_source
 from funprm.executors.grading.named_tests import test_names
-from funprm.executors.protocol import encoded
-from funprm.records import CaseResult, Json, Status, Suite
+from funprm.executors.protocol import SHARED, encoded
+from funprm.records import CaseResult, Json, ProgramVerdict, Status, Suite, Verdict
 
 MAX_OUTPUT = 16 << 20
 """Bytes that a program may write to standard output."""
@@ -194,6 +194,14 @@ class PreparedSuite:
             return compare.stream_digest(f"opaque {text}")
         functional = self.suite.kind == "functional"
         return compare.text_digest(text) if functional else compare.stream_digest(text)
+
+
+def shared_a_process(verdict: Verdict | ProgramVerdict) -> bool:
+    """Whether a program passed a `check` suite in one process with its tests.
+
+    Then a program made to deceive could have won; see docs/judging.md.
+    """
+    return verdict.status is Status.PASSED and SHARED in verdict.detail
 
 
 def _excerpt(text: str) -> str:

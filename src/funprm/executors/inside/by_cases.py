@@ -41,6 +41,13 @@ def _proof(task: Task, code: types.CodeType) -> Proof | None:
     return None
 
 
+def _close_gate(task: Task) -> None:
+    """A program that might find the gate does not get one."""
+    if task.gate >= 0:
+        os.close(task.gate)
+        task.gate = -1
+
+
 # --- stdin -----------------------------------------------------------------------------------
 
 
@@ -56,6 +63,7 @@ def run_stdin(task: Task) -> None:
     if proof:
         _run_shared(task, code, start, proof)
     else:
+        _close_gate(task)
         _run_main(task, code, {}, start, b"")
 
 
@@ -134,6 +142,8 @@ def run_functional(task: Task) -> None:
     try:
         code = compiled(task)
         proof = None if task.compat else _proof(task, code)
+        if not proof:
+            _close_gate(task)
         namespace = fresh_module(task, "solution")
         exec(code, namespace)
         make = _target(task, namespace)

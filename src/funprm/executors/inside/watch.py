@@ -7,6 +7,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Container, Iterator
@@ -68,6 +69,7 @@ class Child:
         self._to_close = own
         self._records = protocol.Records()
         self._output = bytearray()
+        self._notes: list[str] = []
         self.reason = ""
         self._failure: tuple[str, bytes] | None = None
         self._fatal = self._finished = False
@@ -243,6 +245,8 @@ class Child:
         elif kind == "calls" and letter in b"ox":  # an answer, and the end of them
             self._output += text
             self._finished = letter == b"x"
+        elif letter == b"s" and kind == "check":
+            self._notes = [protocol.SHARED]
         elif letter == b"p" and self._secret and not self.job.suite.by_cases:
             self._take_proof(text)
         else:
@@ -252,6 +256,8 @@ class Child:
         """Test code came to its end; what follows the secret is for the host."""
         secret = self._secret.encode()
         self._finished = text.startswith(secret)
+        if self._finished and self.job.suite.settings["kind"] == "check":
+            text = secret + json.dumps(self._notes).encode()
         if self._finished:
             self._output[:] = text[len(secret) :]
 

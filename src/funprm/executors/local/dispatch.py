@@ -212,24 +212,25 @@ class Dispatch:
 
     def _send(self, worker: Worker, batch: list[_Pending]) -> None:
         worker.note_start()
-        frames: list[protocol.Frame] = []
-        for pending in batch:
-            frames += worker.suite_frames(pending.suite_number, pending.suite)
-            frames.append(_frame(pending))
-            self._pending[pending.number] = pending
-            worker.jobs[pending.number] = len(frames[-1].body)
-        try:
-            alive = worker.send(frames)
-        except protocol.ProtocolError as error:
-            self._give_up(worker, batch, f"program or suite are too large: {error}")
-            alive = False
-        if not alive:
+        frames = [frame for pending in batch for frame in self._frames(worker, pending)]
+        if not worker.send(frames):
             self._bury(worker)
 
-    def _give_up(self, worker: Worker, batch: list[_Pending], why: str) -> None:
-        for pending in batch:
-            del self._pending[pending.number], worker.jobs[pending.number]
+    def _frames(self, worker: Worker, pending: _Pending) -> list[protocol.Frame]:
+        """What a worker must be told of a job; nothing if it is too large to be told."""
+        job = _frame(pending)
+        frames = [*worker.suite_frames(pending.suite_number, pending.suite), job]
+        try:
+            for frame in frames:
+                frame.packed()
+        except protocol.ProtocolError as error:
+            worker.forget(pending.suite_number)
+            why = f"program or suite are too large: {error}"
             self._ready.append(not_judged(pending.job, pending.suite.total, why))
+            return []
+        self._pending[pending.number] = pending
+        worker.jobs[pending.number] = len(job.body)
+        return frames
 
     # --- receiving ---
 
