@@ -89,7 +89,7 @@ def _run_shared(task: Task, code: types.CodeType, start: tuple[int, int], proof:
     """Run one case after the other, as long as that is safe."""
     library = Library(proof)
     streams = shared_streams.Streams(task.namespace or {})
-    asker = Asker(task.gate)
+    asker = Asker(task.gate, len(task.inputs))
     names: dict[str, Any] = {}
     for number, data in enumerate(task.inputs):
         if number:
@@ -153,7 +153,7 @@ def run_functional(task: Task) -> None:
         record(b"E", describe(error))
         return
     state = State(proof, namespace, code.co_names) if proof else None
-    asker = Asker(task.gate)
+    asker = Asker(task.gate, len(task.inputs))
     for number, arguments in enumerate(task.arguments()):
         if number and not task.compat and not (state and state.unchanged()):
             record(b"a", b"")

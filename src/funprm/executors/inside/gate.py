@@ -16,7 +16,7 @@ _PATIENCE = 0.05
 """Seconds for which a process waits for the host, who may be busy."""
 _SPELL = 2_000_000
 _SHARE = 8
-_FIRST = 2
+_FIRST, _MANY = 2, 16
 _cpu, _read, _write = time.thread_time_ns, os.read, os.write
 
 
@@ -78,19 +78,26 @@ class Gate:
 class Asker:
     """The process's end."""
 
-    def __init__(self, fd: int) -> None:
-        """Take over a descriptor; -1: there is no gate."""
+    def __init__(self, fd: int, cases: int) -> None:
+        """Take over a descriptor.
+
+        Args:
+            fd: of the gate; -1: there is none.
+            cases: that this process may have to run.
+        """
         self._fd = fd
+        self._first = _FIRST if cases > _MANY else 0
         self._asked = _cpu()
 
     def may_run(self, number: int) -> bool:
         """Whether to run the case of this number.
 
-        It costs a look at the clock, but for the third case and whenever the process has worked
-        for a while, and by an eighth longer than when it last asked.
+        It costs a look at the clock, but for the third one of many and whenever the process has
+        worked for a while, and by an eighth longer than when it last asked.
         """
         now = _cpu()
-        if self._fd < 0 or (number != _FIRST and now - self._asked < _SPELL + now // _SHARE):
+        soon = now - self._asked < _SPELL + now // _SHARE
+        if self._fd < 0 or not number or (number != self._first and soon):
             return True
         _write(self._fd, b"?")
         answer = _read(self._fd, 1)

@@ -40,6 +40,7 @@ class _Zygote:
         self._layers = layers
         self._link = link
         self._preludes: list[dict[str, Any]] = []
+        self._home = os.environ["TMPDIR"]
         self._base_vm, self._base_kb = _memory()
         self._install: dict[bool, Callable[[], object]] = {False: int, True: int}
         if "seccomp" not in layers.off:
@@ -124,7 +125,7 @@ class _Zygote:
         task.namespace = namespace
         program.connect(task, channel, streams)
         os.chdir(task.scratch)
-        if os.environ["TMPDIR"] != task.scratch:
+        if task.scratch != self._home:
             os.environ["HOME"] = os.environ["TMPDIR"] = task.scratch
         os.setsid()  # a process group to be found by, and a share of the processor of its own
         task.confine = lambda: self._confine(task)
