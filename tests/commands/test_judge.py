@@ -206,6 +206,7 @@ def test_every_problem_and_program_is_counted(files: Files) -> None:
             "of problems that cannot be used": 1,
             "of unknown problems": 2,
         },
+        "passed_with_tests_in_process": 0,
         "statuses": {"not judged": 4, "passed": 3, "wrong answer": 1},
     }
     assert judged.exit_code == 1
@@ -228,6 +229,27 @@ def test_every_problem_and_program_is_counted(files: Files) -> None:
         ("programs.jsonl:11", "`code` and `solution` differ"),
     ):
         assert any(all(word in line for word in words) for line in files.said), (words, files.said)
+
+
+def test_programs_that_passed_in_one_process_with_their_tests_are_counted(files: Files) -> None:
+    code = "def check(candidate):\n    assert candidate(lambda x: x + 1, {}) == {}"
+    suites = [
+        {"kind": "check", "entry_point": "f", "code": code.format(*numbers)}
+        for numbers in ((1, 2), (1, 3))
+    ]
+    problems = [
+        {**PROBLEM, "key": name, "problem_id": name, "hidden": suite}
+        for name, suite in zip("ab", suites, strict=True)
+    ]
+    write(files.problems, *problems)
+    program = "def f(g, x): return g(x)"
+    write(files.programs, *({"problem_id": name, "code": program} for name in "ab"))
+    with LocalExecutor(workers=1) as executor:
+        for _ in range(2):  # new and kept verdicts alike
+            judged = files.judge(executor)
+            assert dict(judged.statuses) == {"passed": 1, "wrong answer": 1}
+            assert judged.json()["passed_with_tests_in_process"] == 1
+            assert "1 passed in one process with their tests" in judged.text()
 
 
 def test_many_faults_of_a_kind_are_counted(files: Files) -> None:

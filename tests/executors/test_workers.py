@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from funprm.errors import ExecutorError
+from funprm.executors import protocol
 from funprm.executors.grading.suites import PreparedSuite
 from funprm.executors.inside import usage
 from funprm.executors.local import dispatch, scratch, worker
@@ -216,13 +217,16 @@ def test_a_fault_of_the_sandbox_is_no_verdict(
     monkeypatch.setattr(worker, "_WORKER", broken.with_name("main.py"))
     with LocalExecutor(workers=1) as executor:
         assert all(verdict.passed for verdict in executor.judge(jobs(2)))
-    source = broken.read_text()
-    broken.write_text(source.replace("def _encode(", "def _encode(nobody, gives, this, "))
+    answers = broken.with_name("answers.py")
+    good = answers.read_text()
+    answers.write_text(good.replace("def encode(", "def encode(nobody, gives, this, "))
     with (
         LocalExecutor(workers=1) as executor,
         pytest.raises(ExecutorError, match=r"correct functional program .* TypeError"),
     ):
         list(executor.judge(jobs(2)))
+    answers.write_text(good)
+    source = broken.read_text()
     broken.write_text(source.replace("    null = os.open(", "    null = nobody.open("))
     with LocalExecutor(workers=1) as executor, pytest.raises(ExecutorError, match="code 71"):
         list(executor.judge(jobs(2)))
@@ -258,3 +262,26 @@ def test_a_settled_program_is_stopped_wherever_its_failure_stands() -> None:
         pending = dispatch._Pending(0, job, PreparedSuite(suite, 0, compat=False), 0)
         assert pending.take(0, 1.0, results[:count]) is True
         assert [r.status for r in pending.results] == [Status.PASSED, Status.WRONG_ANSWER]
+
+
+def test_what_is_too_large_for_a_worker_is_not_judged_and_the_rest_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "MOST_BODY", 1 << 20)
+    small = stdin(("1", "1"))
+    large = stdin((" " * (2 << 20) + "1", "1"))
+    code = "print(int(input()))"
+    jobs = [
+        Job(key="small", code=code, suite=small),
+        Job(key="suite", code=code, suite=large),
+        Job(key="program", code=code + "#" * (2 << 20), suite=small),
+        Job(key="again", code=code + "#", suite=small),
+        Job(key="suite again", code=code + "#", suite=large),
+    ]
+    with LocalExecutor(workers=1) as executor:
+        verdicts = {v.key: v for v in executor.judge(jobs)}
+    assert {key for key, v in verdicts.items() if v.passed} == {"small", "again"}
+    for key in ("suite", "program", "suite again"):
+        assert verdicts[key].status is Status.NOT_JUDGED
+        assert "too large" in verdicts[key].detail
+        assert "1048576 are allowed" in verdicts[key].detail

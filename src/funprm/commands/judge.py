@@ -12,6 +12,7 @@ from funprm.commands import verdict_file
 from funprm.commands.judged import NO_TESTS, REFUSED, UNKNOWN, UNUSABLE, Judged, Reason
 from funprm.commands.problems import Given, Unusable, read_problems
 from funprm.errors import DataError, RecordError
+from funprm.executors.grading.suites import shared_a_process
 from funprm.formats.programs import Program
 from funprm.formats.reading import programs_in
 from funprm.interfaces import Executor, Job, Progress
@@ -122,7 +123,7 @@ class FileJudge:
             raise DataError(self._nothing(judged, refused))
         kept = verdict_file.keep(out, self.suite, wanted)
         self._say_moved(kept.moved, out)
-        judged.reused = len(kept.statuses)
+        judged.reused, judged.shared = len(kept.statuses), kept.shared
         judged.statuses.update(status.value for status in kept.statuses.values())
         self.progress.start("judge", len(self._programs), judged.reused + len(refused))
         missing = {key: digest for key, digest in wanted.items() if key not in kept.statuses}
@@ -158,6 +159,7 @@ class FileJudge:
     ) -> None:
         file.append(line)
         judged.statuses[line.status.value] += 1
+        judged.shared += shared_a_process(line)
         if line.status is Status.NOT_JUDGED:
             judged.reasons[reason] += 1
             self._say(reason, f"not judged: program {line.key!r}: {line.detail}")

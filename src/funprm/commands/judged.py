@@ -48,6 +48,8 @@ class Judged:
     """Verdicts that an earlier call had left."""
     statuses: Counter[str] = field(default_factory=Counter)
     """Programs by status, verdicts of earlier calls included."""
+    shared: int = 0
+    """Programs that passed a `check` suite in one process with its tests."""
     reasons: Counter[Reason] = field(default_factory=Counter)
     """Programs that were not judged, by the reason."""
 
@@ -85,6 +87,7 @@ class Judged:
             "reused": self.reused,
             "not_judged": self.not_judged,
             "reasons": dict(self.reasons),
+            "passed_with_tests_in_process": self.shared,
             "statuses": dict(self.statuses.most_common()),
         }
 
@@ -107,7 +110,8 @@ class Judged:
             f"verdicts: {self.judged - self.reused} new, {self.reused} kept, "
             f"{self.not_judged} not judged"
             + "".join(f"; {count} {reason}" for reason, count in self.reasons.items()),
-            f"passed: {passed} of {self.judged} judged{share}; {found}",
+            f"passed: {passed} of {self.judged} judged{share}; {found}"
+            + (f"; {self.shared} passed in one process with their tests" if self.shared else ""),
         ]
         return "\n".join(lines)
 

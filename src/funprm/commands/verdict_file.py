@@ -17,6 +17,7 @@ import msgspec
 
 from funprm.disk import write_atomically
 from funprm.errors import ConfigError, RecordError, StoreError
+from funprm.executors.grading.suites import shared_a_process
 from funprm.records import ProgramVerdict, Status, Verdict
 from funprm.store import as_written
 
@@ -38,6 +39,8 @@ class Kept:
 
     statuses: dict[str, Status]
     """Verdicts that count, by the program's key."""
+    shared: int
+    """Programs among them that passed in one process with their tests."""
     moved: dict[str, int]
     """Number of lines that do not, by the reason."""
 
@@ -133,7 +136,8 @@ def keep(out: Path, suite: str, wanted: Mapping[str, str]) -> Kept:
     if content != _content(out):
         write_atomically(out, content)
     statuses = {key: line.verdict.status for key, line in kept.items() if line.verdict}
-    return Kept(statuses=statuses, moved=dict(reasons))
+    shared = sum(shared_a_process(line.verdict) for line in kept.values() if line.verdict)
+    return Kept(statuses=statuses, shared=shared, moved=dict(reasons))
 
 
 def _reason(line: _Line, suite: str, wanted: Mapping[str, str]) -> str:

@@ -31,6 +31,8 @@ MOST_TO_HOST = 80 << 20
 """Bytes of a body that a worker may send."""
 MOST_RECORD = 16 << 20
 """Bytes of the text of one record."""
+SHARED = "the tests shared the program's process, since their arguments are no plain data"
+"""What the verdict of a `check` suite says in that case."""
 _READ = 1 << 18
 _LARGEST = 1 << 53
 
@@ -83,10 +85,12 @@ TO_WORKER: Frames = {
     # number, suite, first case, a process per case, stop at the first error; body: the program
     "job": (_whole, _whole, _count, _flag, _flag),
     "stop": (_whole,),
+    "go": (_whole,),  # the answer to `cases` whose program waits, unless it is `stop`
 }
 TO_HOST: Frames = {
     "hello": (_table,),
-    "cases": (_whole, _count, _amount, _reports),  # number, first, mebibytes; body: texts
+    # number, first, mebibytes, reports, does the program wait; body: texts
+    "cases": (_whole, _count, _amount, _reports, _flag),
     "end": (_whole,),
     "alive": (),
 }
@@ -123,19 +127,29 @@ class Frame:
         body: its bytes.
     """
 
-    __slots__ = ("body", "fields", "kind")
+    __slots__ = ("_parts", "body", "fields", "kind")
 
     def __init__(self, kind: str, *fields: Any, body: bytes = b"") -> None:
         """Make one; fields are as in `TO_WORKER` and `TO_HOST`."""
         self.kind, self.fields, self.body = kind, fields, body
+        self._parts: list[bytes] = []
 
     def packed(self) -> list[bytes]:
-        """What goes over the wire."""
-        header = json.dumps([self.kind, *self.fields]).encode()
-        if len(header) > MOST_HEADER or len(self.body) > MOST_BODY:
-            raise ProtocolError(f"a frame {self.kind!r} is too large: {len(self.body)} bytes")
-        head = _FRAME.pack(len(header), len(self.body)) + header
-        return [head + self.body] if len(self.body) < _READ else [head, self.body]
+        """What goes over the wire.
+
+        Raises:
+            ProtocolError: it is too large.
+        """
+        if not self._parts:
+            header = json.dumps([self.kind, *self.fields]).encode()
+            for what, part, most in (("head", header, MOST_HEADER), ("body", self.body, MOST_BODY)):
+                if len(part) > most:
+                    text = f"{self.kind}: a {what} of {len(part)} bytes, {most} are allowed"
+                    raise ProtocolError(text)
+            head = _FRAME.pack(len(header), len(self.body)) + header
+            small = len(self.body) < _READ
+            self._parts = [head + self.body] if small else [head, self.body]
+        return self._parts
 
 
 class Connection:
@@ -273,6 +287,7 @@ RECORDS = {
     b"x": "",  # the end of a case on standard streams
     b"a": "",  # the cases that are left need a process each
     b"c": "",  # the compiled program, for later processes of the same
+    b"s": "",  # the tests are about to share a process with the program
     b"p": "",  # the proof that test code came to its end
 }
 """Letters of records, and the outcome that they stand for."""
@@ -325,7 +340,7 @@ _USAGE = struct.Struct("<iQQQ")
 
 
 def fork_order(prelude: int) -> bytes:
-    """Fork a process for the descriptors beside: program, suite, channel, then output and input."""
+    """Fork a process; beside it go descriptors: program, suite, channel, output, input, gate."""
     return FORK + _NUMBER.pack(prelude)
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from funprm.executors.grading.suites import shared_a_process
 from funprm.interfaces import Job
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import prefix_key, rollout
@@ -118,9 +119,11 @@ def judged(run: Run) -> Outcome:
     verdicts = run.verdicts.values()
     counts = Counter(verdict.status.value for verdict in verdicts)
     shown = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    shared = sum(map(shared_a_process, verdicts))
+    note = f"; {shared} passed in one process with their tests" if shared else ""
     return Outcome(
-        note=f"{len(verdicts)} verdicts: {shown}" + unused(run, "verdicts"),
-        facts=dict(programs=len(verdicts), **counts),
+        note=f"{len(verdicts)} verdicts: {shown}{note}" + unused(run, "verdicts"),
+        facts=dict(programs=len(verdicts), passed_with_tests_in_process=shared, **counts),
         missing=tuple(_not_judged(verdicts)),
     )
 

@@ -121,6 +121,7 @@ def test_long_integers_are_read_in_linear_time_and_compared_exactly(digits: int)
     assert ExpectedValue(text).same(text)
     assert ExpectedValue(f"[{text}, 1]").same(f"[{text}, 1.0]")
     assert not ExpectedValue(text).same("9" * (digits - 1) + "8")
+    assert not ExpectedValue(text).same("0")
     assert same_stream(text, f"{text}.0")
     assert len({text_digest(text), text_digest("8" + text[1:])}) == 2
 

@@ -13,7 +13,7 @@ USAGE = (0.1, 0.2, 3.0)
 def test_a_functional_input_may_end_in_newlines(ending: str) -> None:
     suite = PreparedSuite(functional((f"[1]\n2{ending}", "3")), 1.0, compat=False)
     assert suite.fault == ""
-    assert suite.payload()["inputs"] == ["[1]\n2"]
+    assert suite.payload()["inputs"] == ["[[1],2]"]
 
 
 def test_inputs_on_streams_stay_as_they_are() -> None:

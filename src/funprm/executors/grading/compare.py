@@ -172,11 +172,11 @@ def _normal_number(token: str) -> str:
 
 
 class ExpectedValue:
-    """An expected JSON value, and what tells most wrong answers without parsing them.
+    """An expected JSON value, and what tells most answers without parsing them.
 
     Attributes:
         value: the value.
-        text: how a worker writes an equal answer, most often; empty where no text equals it.
+        text: how a worker writes an equal answer, most often; empty where that cannot be told.
     """
 
     def __init__(self, output: str) -> None:
@@ -187,15 +187,20 @@ class ExpectedValue:
             RecursionError: it is nested too deeply.
         """
         self.value = read_value(output)
-        text = json.dumps(self.value, default=lambda long: 0)
-        self._marks = _marks(text)
-        self._size = max(len(text), len(output)) + _LONG * (1 + sum(self._marks))
-        self.text = "" if "NaN" in text else text
+        self._length = len(output)
+        self.text = _written(self.value)
 
     @cached_property
     def digest(self) -> str:
         """Digest of the value."""
-        return value_digest(self.value)
+        return _digest([self.text]) if _ONLY_INTEGERS(self.text) else value_digest(self.value)
+
+    @cached_property
+    def _bounds(self) -> tuple[int, tuple[int, ...]]:
+        """The most characters, and the marks, of an equal answer."""
+        text = json.dumps(self.value, default=lambda long: 0)
+        marks = _marks(text)
+        return max(len(text), self._length) + _LONG * (1 + sum(marks)), marks
 
     def same(self, text: str) -> bool:
         """Whether a worker's JSON text is an equal value.
@@ -208,9 +213,19 @@ class ExpectedValue:
         """
         if text == self.text:
             return True
-        if len(text) > self._size or _marks(text) != self._marks:
+        most, marks = self._bounds
+        if len(text) > most or _marks(text) != marks:
             return False
         return same_value(read_value(text), self.value)
+
+
+def _written(value: Any) -> str:
+    """A value as workers write it; empty for NaN, which equals nothing, and for long integers."""
+    try:
+        text = _ENCODER.encode(value)
+    except TypeError:  # a `Decimal`
+        return ""
+    return "" if "NaN" in text else text
 
 
 def _marks(text: str) -> tuple[int, ...]:
@@ -228,11 +243,18 @@ def read_value(text: str) -> Any:
         ValueError: the text is not JSON.
         RecursionError: it is nested too deeply.
     """
-    return json.loads(text, parse_int=_integer, parse_constant=float)  # each NaN a new object
+    return (_SHORT if len(text) < _LONG else _ANY_LENGTH).decode(text)
 
 
 def _integer(text: str) -> int | Decimal:
     return int(text) if len(text) < _LONG else Decimal(text)
+
+
+_SHORT = json.JSONDecoder(parse_constant=float)  # each NaN a new object
+_ANY_LENGTH = json.JSONDecoder(parse_constant=float, parse_int=_integer)
+_ENCODER = json.JSONEncoder(check_circular=False)
+_ONLY_INTEGERS = re.compile(r"[-0-9, \[\]]+").fullmatch
+"""Of texts that `_written` has made: their values are normal already."""
 
 
 def same_value(got: Any, expected: Any) -> bool:

@@ -5,11 +5,13 @@ Expected outputs stay here, outside of the sandbox.
 
 import json
 from functools import cached_property
+from zlib import crc32
 
 from funprm.executors.grading import compare
 from funprm.executors.grading.assertions import Assertion, assertions, calls_source
 from funprm.executors.grading.named_tests import test_names
-from funprm.records import CaseResult, Json, Status, Suite
+from funprm.executors.protocol import SHARED, encoded
+from funprm.records import CaseResult, Json, ProgramVerdict, Status, Suite, Verdict
 
 MAX_OUTPUT = 16 << 20
 """Bytes that a program may write to standard output."""
@@ -70,6 +72,7 @@ class PreparedSuite:
             "tests": calls_source(self._assertions) if self._assertions else suite.code,
             "prelude": suite.prelude,
             "inputs": self._inputs() if self.by_cases else [],
+            "hints": self._hints() if self.by_cases else [],
             "total": self.total,
             "cpu": self.seconds,
             "wall": 3 * self.seconds + 2,
@@ -81,11 +84,19 @@ class PreparedSuite:
         }
 
     def _inputs(self) -> list[str]:
-        """The cases' inputs, of `functional` suites one JSON value a line."""
+        """The cases' inputs, of `functional` suites JSON lists of arguments."""
         inputs = [case.input for case in self.suite.cases]
         if self.suite.kind == "functional":
-            return ["\n".join(_values(text)) for text in inputs]
+            return [f"[{','.join(_values(text))}]" for text in inputs]
         return inputs
+
+    def _hints(self) -> list[int]:
+        """Of each case a checksum of how a right answer is written most often; -1: all are right.
+
+        No more of what is expected leaves this process. It decides nothing: a worker that finds
+        another checksum asks before it runs further cases.
+        """
+        return [-1 if e is None else crc32(encoded(e.text).strip()) for e in self._expected]
 
     @cached_property
     def _tests(self) -> frozenset[str]:
@@ -183,6 +194,14 @@ class PreparedSuite:
             return compare.stream_digest(f"opaque {text}")
         functional = self.suite.kind == "functional"
         return compare.text_digest(text) if functional else compare.stream_digest(text)
+
+
+def shared_a_process(verdict: Verdict | ProgramVerdict) -> bool:
+    """Whether a program passed a `check` suite in one process with its tests.
+
+    Then a program made to deceive could have won; see docs/judging.md.
+    """
+    return verdict.status is Status.PASSED and SHARED in verdict.detail
 
 
 def _excerpt(text: str) -> str:

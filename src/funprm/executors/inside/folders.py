@@ -6,8 +6,8 @@ Landlock knows what is below a folder, not what a folder will be covered with. W
 root it is a folder on the host.
 
 What a program changes in a folder, the kernel notes in its time of change, which nobody can set. So
-an old time of change proves that nothing was. It has a grain: a folder that was changed just before
-a program began proves nothing, and is made anew. Standard library only.
+an old time of change proves that nothing was. Before Linux 6.13 it has a grain: there a folder that
+was changed just before a program began proves nothing, and is made anew. Standard library only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _LINKS = {"/tmp": "tmp", "/dev/shm": "shm"}
 _KEPT = "/.interpreter"
 _READ_ONLY = syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV
 _GRAIN = 20_000_000
-"""Nanoseconds that two changes must lie apart to have different times for sure."""
+"""Nanoseconds that two changes must lie apart to have different times on any kernel."""
+_TRIES = 32
 
 State = tuple[int, int, int, int, int]
 
@@ -57,6 +58,7 @@ class Folders:
         self._made = 0
         self._seen: dict[str, State] = {}
         self._started = 0
+        self._grain = _GRAIN
 
     # --- building the private root ---
 
@@ -89,10 +91,13 @@ class Folders:
         elif owner >= 0:
             os.chmod(self.host, 0o711)
         self._renew()
+        if has_fine_times(self._path()):
+            self._grain = 0
+        self._renew()
 
     def fresh(self) -> str:
         """The working folder of the next program; there is no trace of any other in it."""
-        young = any(state[0] > self._started - _GRAIN for state in self._seen.values())
+        young = any(state[0] > self._started - self._grain for state in self._seen.values())
         if young or self._states() != self._seen:
             self._renew()
         self._started = time.time_ns()
@@ -158,3 +163,16 @@ def _state(path: str) -> State:
     """What cannot stay the same if the folder was changed; the time of change first."""
     found = os.lstat(path)
     return (found.st_ctime_ns, found.st_mtime_ns, found.st_mode, found.st_uid, found.st_ino)
+
+
+def has_fine_times(path: str) -> bool:
+    """Whether every change of a folder has a time of its own, once the last one was read.
+
+    Many changes within one tick of a clock tell. Their number makes it certain: a kernel without
+    such times would have to be interrupted for a tick after every single one.
+    """
+    times = []
+    for _ in range(_TRIES):
+        os.chmod(path, os.lstat(path).st_mode)
+        times.append(os.lstat(path).st_ctime_ns)
+    return len(set(times)) == _TRIES

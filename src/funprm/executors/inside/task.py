@@ -54,7 +54,7 @@ class SuiteFile:
             parts.append(body[place : place + size])
             place += size
         if kind == "functional":
-            parts = [marshal.dumps([json.loads(a) for a in p.split(b"\n")]) for p in parts]
+            parts = list(map(marshal.dumps, json.loads(b"[%s]" % b",".join(parts))))
         elif kind == "calls":
             calls = ast.literal_eval(parts[0].decode("utf-8", "surrogatepass"))
             parts = [marshal.dumps([marshal.dumps(call) for call in calls])]
@@ -118,6 +118,8 @@ class Task:
         confine: gives up the rights that the program must not have.
         candidate: the process in which the program runs, or 0 in that process (`check`).
         link: the tests' connection to it.
+        gated: there is a gate between cases (see `gate`).
+        gate: its descriptor, or -1.
     """
 
     kind: str
@@ -138,6 +140,8 @@ class Task:
     confine: Callable[[], None]
     candidate: int
     link: int
+    gated: bool
+    gate: int
 
     def __init__(self, program: int, suite: int) -> None:
         """Read the two files and close them, but for tests."""

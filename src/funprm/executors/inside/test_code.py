@@ -28,7 +28,6 @@ from funprm.executors.inside.task import TESTS
 
 CHANNEL = 3
 _exhaust = deque[object](maxlen=0).extend
-_NOTE = "the tests shared the program's process, since their arguments are no plain data"
 _RELIED_ON = ("builtins", "math", "operator", "copy")
 
 Namespace = dict[str, Any]
@@ -98,7 +97,7 @@ class SharedCheck:
     """A `check` suite in the program's own process.
 
     Attributes:
-        passed: a note for people.
+        passed: nothing; that they came to their end is enough.
     """
 
     def __init__(self, entry: str, code: types.CodeType, before: Namespace) -> None:
@@ -114,7 +113,7 @@ class SharedCheck:
         self._guard = Guard((n, sys.modules[n]) for n in _RELIED_ON if n in sys.modules)
         self._guard.add([("the judge", globals())], closed=True)
         self._own = frozenset(id(v) for v in before.values() if isinstance(v, type))
-        self.passed = [_NOTE]
+        self.passed: list[str] = []
 
     def run(self, namespace: Namespace) -> None:
         """Call `check(candidate)` where built-in and prelude names are the real ones.
@@ -137,7 +136,7 @@ class SharedCheck:
             judge(candidate)
         except Exception as error:
             if _innermost_file(error) == TESTS:
-                told = f"{type(error).__name__}: {error}; {_NOTE}"
+                told = f"{type(error).__name__}: {error}; {protocol.SHARED}"
                 raise WrongAnswerError(told) from None
             raise
         self._guard.check()

@@ -7,90 +7,24 @@ Standard library only.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import time
+from collections.abc import Container, Iterator
 from typing import Any
 
 from funprm.executors import protocol
-from funprm.executors.inside import clock
-from funprm.executors.inside.task import SuiteFile, packed
-from funprm.executors.inside.usage import Processes, cpu_of
+from funprm.executors.inside.clocks import LONGEST_LOOK, Clocks
+from funprm.executors.inside.gate import Gate
+from funprm.executors.inside.jobs import Job
+from funprm.executors.inside.task import packed
+from funprm.executors.inside.usage import Processes
 
 _READ = 1 << 16
-_LONGEST_LOOK = 0.25
 _TREE_LOOK = 0.02
 _MOST_PROCESSES = 64
 _INTERPRETER = 16
 """Mebibytes of a process that runs nothing."""
-
-
-class Suite:
-    """A suite as the host sent it.
-
-    Attributes:
-        settings: kind, entry, prelude, compat, total, limits.
-        file: its inputs or tests.
-        prelude: number of its prelude in the zygote; -1: none there; None: not asked yet.
-    """
-
-    def __init__(self, settings: dict[str, Any], body: bytes) -> None:
-        """Take over what came."""
-        self.settings = settings
-        self.file = SuiteFile(settings["kind"], settings.pop("sizes"), body)
-        self.prelude: int | None = None
-        self.by_cases = settings["kind"] in ("functional", "stdin")
-
-
-class Job:
-    """A program, its suite, and how far it has come.
-
-    Attributes:
-        next: number of the first case not reported yet.
-        one_by_one: every case has a process of its own.
-        reports: cases reported but not sent yet: outcome, text, CPU and wall microseconds.
-        size: bytes of their texts.
-    """
-
-    def __init__(self, frame: protocol.Frame, suite: Suite) -> None:
-        """Read the frame `job`."""
-        self.id, _, self.next, one_by_one, self.stop_at_failure = frame.fields
-        self.code = frame.body
-        self.suite = suite
-        self.one_by_one = one_by_one or not suite.by_cases
-        self.compiled = b""
-        self.stopped = False
-        self.memory = 0.0
-        self.reports: list[tuple[str, bytes, int, int]] = []
-        self.size = 0
-
-    @property
-    def total(self) -> int:
-        """Number of cases."""
-        return int(self.suite.settings["total"])
-
-    @property
-    def done(self) -> bool:
-        """No case is left to be run."""
-        return self.stopped or self.next >= self.total
-
-    def report(self, outcome: str, text: bytes, cpu: int, wall: int) -> None:
-        """Note what happened in the next case; times in microseconds."""
-        if self.done:
-            return
-        self.reports.append((outcome, text, cpu, wall))
-        self.size += len(text)
-        self.next += 1
-        if self.stop_at_failure and outcome not in ("output", "opaque"):
-            self.stopped = True
-
-    def frame(self) -> protocol.Frame:
-        """The reports, to be sent; then there are none."""
-        reports = [(o, len(t), cpu, wall) for o, t, cpu, wall in self.reports]
-        body = b"".join(t for _, t, _, _ in self.reports)
-        first = self.next - len(reports)
-        self.reports, self.size = [], 0
-        return protocol.Frame("cases", self.id, first, round(self.memory, 1), reports, body=body)
 
 
 class Child:
@@ -99,6 +33,8 @@ class Child:
     Attributes:
         job: what it works on.
         channel, stdout: its records and output are read here; -1: nothing comes any more.
+        clocks: how long its present case may still take.
+        gate: where it asks whether to go on; None: it does not, or no longer.
         given: descriptors that the process gets; see `protocol.fork_order`.
         reason: why it was ended by us, or empty.
     """
@@ -123,13 +59,17 @@ class Child:
         if settings["kind"] == "stdin":
             self.stdout, stdout_w = _pipe()
             stdin = os.memfd_create("stdin")
+        gated = several and job.stop_at_failure and job.suite.by_cases
+        self.gate = Gate() if gated else None
         task = self._task(scratch)
         program = packed(task, job.code, job.compiled)
-        files = [program, job.suite.file.fd, channel_w, stdout_w, stdin]
-        self.given = [fd for fd in files if fd >= 0]
-        self._to_close = [fd for fd in (program, channel_w, stdout_w, stdin) if fd >= 0]
+        gate = self.gate.theirs if self.gate else -1
+        own = [fd for fd in (program, channel_w, stdout_w, stdin, gate) if fd >= 0]
+        self.given = [own[0], job.suite.file.fd, *own[1:]]
+        self._to_close = own
         self._records = protocol.Records()
         self._output = bytearray()
+        self._notes: list[str] = []
         self.reason = ""
         self._failure: tuple[str, bytes] | None = None
         self._fatal = self._finished = False
@@ -137,12 +77,9 @@ class Child:
         self._answered = 0
         self._claimed = 0
         self._over = False
-        self._pid = 0
-        self._slowdowns: list[float] = []
         if settings["processes"]:
             processes.start()
-        self._cpu_mark = 0.0
-        self._start = self._wall_mark = time.monotonic()
+        self.clocks = Clocks(settings, processes)
 
     def _task(self, scratch: str) -> dict[str, Any]:
         suite, settings = self.job.suite, self.job.suite.settings
@@ -152,6 +89,7 @@ class Child:
         return {
             **{name: settings[name] for name in names},
             "stop": self.job.stop_at_failure,
+            "gated": self.gate is not None,
             "secret": self._secret,
             "seconds": int(2.5 * settings["cpu"] * (end - self.job.next)) + 2,
             "scratch": scratch,
@@ -167,10 +105,17 @@ class Child:
     def close(self) -> None:
         """Close all that is still open on this side."""
         self.started()
+        self.close_gate()
         if self.channel >= 0:
             self.close_channel()
         if self.stdout >= 0:
             self.close_stdout()
+
+    def close_gate(self) -> None:
+        """It asks no more."""
+        if self.gate:
+            self.gate.close()
+            self.gate = None
 
     def close_channel(self) -> None:
         """No more records will come."""
@@ -186,12 +131,11 @@ class Child:
 
     def late(self) -> str:
         """Why the program must be ended now, or empty."""
-        if time.monotonic() - self._start > _LONGEST_LOOK:
-            self._slowdowns.append(clock.slowdown())
-        left = self._measure()
+        self.clocks.measure()
+        left = self.clocks.look()
         if min(left) <= 0:  # has it answered, and was not heard yet?
             self.read_channel()
-            left = self._measure()
+            left = self.clocks.look()
         if left[0] <= 0:
             return "time"
         if left[1] <= 0:
@@ -207,44 +151,11 @@ class Child:
         return ""
 
     def next_look(self) -> float:
-        """Seconds until `late` should be asked again."""
-        longest = _TREE_LOOK if self.job.suite.settings["processes"] else _LONGEST_LOOK
+        """Seconds until `late` should be asked again, or something else be done."""
+        longest = _TREE_LOOK if self.job.suite.settings["processes"] else LONGEST_LOOK
+        if self.gate and self.gate.held:
+            longest = min(longest, self.gate.left())
         return min(longest, max(0.002, min(self._left)))
-
-    def pause(self, seconds: float) -> None:
-        """The watcher has not listened for so long: that time does not count."""
-        self._wall_mark += seconds
-
-    def _measure(self) -> tuple[float, float]:
-        """CPU and wall seconds that the current case still has."""
-        settings = self.job.suite.settings
-        cpu = self._cpu() - self._cpu_mark
-        wall = time.monotonic() - self._wall_mark
-        if wall > settings["wall"]:  # time without a processor does not count, up to a point
-            wall = max(wall - self._processes.waited(), 0.1 * wall)
-        return self._limit(cpu) - cpu, settings["wall"] - wall
-
-    def _cpu(self) -> float:
-        """CPU seconds of the whole program until now."""
-        settings = self.job.suite.settings
-        if settings["processes"]:
-            return self._processes.cpu()
-        if settings["kind"] == "check":  # it has two
-            return self._processes.cpu_of_members()
-        self._pid = self._pid or self._processes.first()
-        return cpu_of(self._pid) if self._pid else 0.0
-
-    def _limit(self, used: float) -> float:
-        """CPU seconds that a case may use: the limit, stretched by the mean slowdown.
-
-        The slowdown is measured at every later look, and at the latest when it must decide.
-        """
-        limit: float = self.job.suite.settings["cpu"]
-        if used <= limit:
-            return limit
-        if not self._slowdowns:
-            self._slowdowns.append(clock.slowdown())
-        return limit * sum(self._slowdowns) / len(self._slowdowns)
 
     # --- what it says ---
 
@@ -255,6 +166,24 @@ class Child:
             pass
         while self.read_stdout():
             pass
+
+    def said_at(self) -> Iterator[int]:
+        """Descriptors at which the process may say something."""
+        for fd in (self.channel, self.stdout):
+            if fd >= 0:
+                yield fd
+        if self.gate and not self.gate.held:
+            yield self.gate.fileno()
+
+    def read(self, ready: Container[int]) -> None:
+        """Take what has come at some of the descriptors.
+
+        Records may take output along: read after them, it would look as if it had ended.
+        """
+        if self.stdout in ready and not self.read_stdout():
+            self.close_stdout()
+        if self.channel in ready and not self.read_channel():
+            self.close_channel()
 
     def read_channel(self) -> bool:
         """Take records; False once nothing more will come or counts."""
@@ -279,7 +208,7 @@ class Child:
         self._heard = 0
         if not self._over:
             self._claimed = 0
-            self._cpu_mark, self._wall_mark = self._cpu(), time.monotonic()
+            self.clocks.restart()
 
     def _damage(self, what: str) -> None:
         """The program has damaged its own judging."""
@@ -316,6 +245,8 @@ class Child:
         elif kind == "calls" and letter in b"ox":  # an answer, and the end of them
             self._output += text
             self._finished = letter == b"x"
+        elif letter == b"s" and kind == "check":
+            self._notes = [protocol.SHARED]
         elif letter == b"p" and self._secret and not self.job.suite.by_cases:
             self._take_proof(text)
         else:
@@ -325,6 +256,8 @@ class Child:
         """Test code came to its end; what follows the secret is for the host."""
         secret = self._secret.encode()
         self._finished = text.startswith(secret)
+        if self._finished and self.job.suite.settings["kind"] == "check":
+            text = secret + json.dumps(self._notes).encode()
         if self._finished:
             self._output[:] = text[len(secret) :]
 
@@ -363,7 +296,7 @@ class Child:
             return
         self._answered += 1
         self._claimed += cpu
-        if cpu > 1e6 * self._limit(cpu / 1e6):
+        if self.clocks.is_over(cpu / 1e6):
             outcome, text = "time", b""
         self.job.report(outcome, text, cpu, wall)
 
@@ -379,10 +312,10 @@ class Child:
         job = self.job
         if self.reason == "stop" or job.done or job.next >= self._end:
             return
-        wall = time.monotonic() - self._wall_mark
+        wall = self.clocks.wall()
         if job.suite.settings["processes"] and self._processes.group:
             cpu = max(cpu, self._processes.cpu())  # nobody may have collected some of them
-        spent = max(0.0, cpu - self._cpu_mark)
+        spent = self.clocks.since_mark(cpu)
         outcome, text = self._outcome(status, spent)
         job.report(outcome, text, max(0, int(1e6 * spent) - self._claimed), int(1e6 * wall))
         while self._fatal and not job.done:
@@ -396,7 +329,7 @@ class Child:
         code = os.waitstatus_to_exitcode(status)
         if self.reason and self.reason != "error":
             return self.reason, self._answers()
-        if spent > self._limit(spent) or code == -signal.SIGXCPU:
+        if self.clocks.is_over(spent) or code == -signal.SIGXCPU:
             return "time", self._answers()
         if self._failure:
             return self._failure

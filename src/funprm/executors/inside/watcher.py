@@ -8,7 +8,6 @@ expected output: it says what a program did, and the host judges. Standard libra
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import select
@@ -21,8 +20,10 @@ from funprm.executors import protocol
 from funprm.executors.inside import clock
 from funprm.executors.inside.folders import Folders
 from funprm.executors.inside.isolation import Isolation
+from funprm.executors.inside.jobs import Job, Suite
+from funprm.executors.inside.link import PATIENCE, Link, ZygoteError
 from funprm.executors.inside.usage import Processes
-from funprm.executors.inside.watch import Child, Job, Suite
+from funprm.executors.inside.watch import Child
 
 _QUIET = 0.005
 """Seconds in which only a program's end is waited for: most end within, and nothing else wakes."""
@@ -30,18 +31,9 @@ _FLUSH = 0.02
 """Seconds for which reports may wait for company."""
 _ALIVE = 1.0
 """Seconds after which the host is told that there is nothing to tell."""
-_PATIENCE = 20.0
-"""Seconds that the zygote may take for what takes milliseconds."""
 _HIGH, _LOW = 32 << 20, 8 << 20
 """Bytes not taken by the host yet, at which programs are not listened to, and again are."""
-_MOST_PRELUDE = 1 << 15
-_STANDARD = sys.stdlib_module_names - {"antigravity", "this", "idlelib", "tkinter", "turtle"}
-_HARMLESS = ("sys.setrecursionlimit(50000)", "inf = float('inf')")
-_MOCKS = "import unittest.mock"
-
-
-class ZygoteError(Exception):
-    """The zygote is gone, or does not do what it must."""
+_RECURSION = 5000
 
 
 class HostGoneError(Exception):
@@ -59,13 +51,11 @@ class Watcher:
             link: the connection to the zygote.
             processes: the sandbox's.
         """
-        link.setblocking(False)
         self._host = protocol.Connection(host, protocol.TO_WORKER)
-        self._link = link
+        self._link = Link(link)
         self._processes = processes
         self._folders: Folders | None = None
         self._suites: dict[int, Suite] = {}
-        self._preludes: dict[str, int] = {"": -1}
         self._queue: deque[Job] = deque()
         self._child: Child | None = None
         self._outbox: list[protocol.Frame] = []
@@ -84,8 +74,9 @@ class Watcher:
             ZygoteError: the zygote is gone.
             ProtocolError: what came is no message.
         """
-        sys.set_int_max_str_digits(0)  # what comes from the host may be read
-        order = self._answer(protocol.READY)
+        sys.set_int_max_str_digits(0)  # what the host could read can be read here
+        sys.setrecursionlimit(_RECURSION)
+        order = self._link.answer(protocol.READY)
         hello = json.loads(order[1:])
         clock.warm_up()
         layers.settle(hello["off"], hello["uid"])
@@ -130,11 +121,17 @@ class Watcher:
                 raise protocol.ProtocolError(f"a job of an unknown suite {frame.fields[1]}")
             self._queue.append(Job(frame, suite))
         elif self._child is not None and self._child.job.id == number:
-            self._child.job.stopped = True
-            self._kill("stop")
-        else:
+            self._obey(self._child, frame.kind)
+        elif frame.kind == "stop":
             for job in self._queue:
                 job.stopped = job.stopped or job.id == number
+
+    def _obey(self, child: Child, kind: str) -> None:
+        if kind == "stop":
+            child.job.stopped = True
+            self._kill("stop")
+        elif child.gate and child.gate.held:
+            child.gate.open()
 
     def _flush(self) -> None:
         self._flushed = time.monotonic()
@@ -164,11 +161,11 @@ class Watcher:
         assert self._folders is not None
         suite = job.suite
         if suite.prelude is None:
-            suite.prelude = self._prelude_of(suite)
+            suite.prelude = self._link.prelude_of(suite)
         while not job.done:
             child = self._child = Child(job, self._processes, self._folders.fresh())
             try:
-                self._order(protocol.fork_order(suite.prelude), child.given)
+                self._link.order(protocol.fork_order(suite.prelude), child.given)
                 child.started()
                 self._watch(child)
             finally:
@@ -181,64 +178,56 @@ class Watcher:
         self._outbox.append(protocol.Frame("end", job.id))
         self._keep_host_informed(job)
 
-    def _prelude_of(self, suite: Suite) -> int:
-        """The number under which the zygote knows a suite's prelude, once it has run it."""
-        text = suite.settings["prelude"]
-        if suite.settings["kind"] == "unittest":
-            self._learn(_MOCKS)
-        return self._learn(text)
-
-    def _learn(self, prelude: str) -> int:
-        if prelude not in self._preludes:
-            number = -1
-            if is_harmless(prelude):
-                self._order(protocol.PRELUDE + prelude.encode())
-                number = protocol.number_of(self._answer(protocol.KNOWN))
-            self._preludes[prelude] = number
-        return self._preludes[prelude]
-
-    # --- the zygote ---
-
-    def _order(self, order: bytes, descriptors: list[int] | None = None) -> None:
-        try:
-            protocol.send_order(self._link, order, descriptors or [])
-        except OSError as error:
-            raise ZygoteError(f"the zygote takes no orders: {error}") from None
-
-    def _answer(self, kind: bytes) -> bytes:
-        """Wait for the zygote's answer of a kind."""
-        poll = select.poll()
-        poll.register(self._link, select.POLLIN)
-        if not poll.poll(1000 * _PATIENCE):
-            raise ZygoteError("the zygote does not answer")
-        order, _ = protocol.receive_order(self._link)
-        if order[:1] != kind:
-            raise ZygoteError("the zygote has ended" if not order else "the zygote is confused")
-        return order
-
     def _kill(self, reason: str) -> None:
         """End the program, for a reason that becomes its outcome."""
         assert self._child is not None
         self._child.reason = self._child.reason or reason
         if not self._killed:
             self._killed = time.monotonic()
-            self._order(protocol.KILL)
+            self._link.order(protocol.KILL)
 
     # --- watching ---
 
     def _watch(self, child: Child) -> None:
         """Wait for a program's end, or bring it about; then note what it did."""
         self._killed = self._paused = 0.0
-        poll = select.poll()
-        poll.register(self._link, select.POLLIN)
-        if not poll.poll(_QUIET * 1000):
+        if not self._ends_soon(child):
             while not self._look(child):
                 self._keep_host_informed(child.job)
-        order = self._answer(protocol.ENDED)
+        order = self._link.answer(protocol.ENDED)
         status, _, memory, cpu = protocol.usage_of(order)
         child.read_all()
         child.job.memory = max(child.job.memory, memory / 1024)
         child.conclude(status, cpu)
+
+    def _ends_soon(self, child: Child) -> bool:
+        """Wait for a moment in which nothing matters but a program's end, and its gate."""
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        if child.gate:
+            poll.register(child.gate, select.POLLIN)
+        until = time.monotonic() + _QUIET
+        while ready := poll.poll(1000 * max(0.0, until - time.monotonic())):
+            if any(fd == self._link.fileno() for fd, _ in ready):
+                return True
+            self._answer_at_gate(child)
+            if child.reason or not child.gate or child.gate.held:
+                return False
+        return False
+
+    def _answer_at_gate(self, child: Child) -> None:
+        """A process asks whether to go on, or has waited for the host long enough."""
+        assert child.gate is not None
+        if not child.gate.asked():
+            child.close_gate()
+            return
+        child.read_channel()
+        if child.gate.held or child.job.looks_right():
+            child.gate.open()
+        else:
+            child.gate.hold()
+            self._outbox.append(child.job.frame(waits=True))
+            self._flush()
 
     def _look(self, child: Child) -> bool:
         """Wait for something to happen; True at the program's end."""
@@ -248,15 +237,12 @@ class Watcher:
         poll = select.poll()
         poll.register(self._link, select.POLLIN)
         poll.register(self._host, select.POLLIN | (self._host.waiting and select.POLLOUT))
-        for fd in () if self._is_paused(child) else (child.channel, child.stdout):
-            if fd >= 0:
-                poll.register(fd, select.POLLIN)
+        for fd in () if self._is_paused(child) else child.said_at():
+            poll.register(fd, select.POLLIN)
         ready = {fd for fd, _ in poll.poll(1000 * wait + 1)}
-        # Records may take output along: read after them, it would look as if it had ended.
-        if child.stdout in ready and not child.read_stdout():
-            child.close_stdout()
-        if child.channel in ready and not child.read_channel():
-            child.close_channel()
+        child.read(ready)
+        if child.gate and (child.gate.fileno() in ready or child.gate.is_over()):
+            self._answer_at_gate(child)
         if child.reason:
             self._kill(child.reason)
         if self._host.fileno() in ready:
@@ -266,7 +252,7 @@ class Watcher:
     def _next_look(self, child: Child) -> float:
         """Seconds until the next look; ends the program when its time is over."""
         if self._killed:
-            if time.monotonic() - self._killed > _PATIENCE:
+            if time.monotonic() - self._killed > PATIENCE:
                 raise ZygoteError("a program does not end")
             return _ALIVE
         if self._paused:
@@ -281,30 +267,11 @@ class Watcher:
         """Whether the host must take reports before the program is listened to again."""
         now = time.monotonic()
         if self._paused:
-            child.pause(now - self._paused)
+            child.clocks.pause(now - self._paused)
         waiting = self._host.waiting
         paused = waiting > (_LOW if self._paused else _HIGH) and not self._killed
         self._paused = now if paused else 0.0
         return paused
-
-
-def is_harmless(prelude: str) -> bool:
-    """Whether a prelude does nothing but import standard modules."""
-    if len(prelude) > _MOST_PRELUDE:
-        return False
-    try:
-        tree = ast.parse(prelude)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return all(map(_is_import, tree.body))
-
-
-def _is_import(node: ast.stmt) -> bool:
-    if isinstance(node, ast.ImportFrom):
-        return node.level == 0 and (node.module or "").partition(".")[0] in _STANDARD
-    if isinstance(node, ast.Import):
-        return all(name.name.partition(".")[0] in _STANDARD for name in node.names)
-    return isinstance(node, ast.Expr | ast.Assign) and ast.unparse(node) in _HARMLESS
 
 
 def watch(
@@ -331,7 +298,7 @@ def watch(
 
 
 def _reap(zygote: int) -> None:
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if os.waitpid(zygote, os.WNOHANG)[0]:
             return

@@ -40,6 +40,7 @@ class _Zygote:
         self._layers = layers
         self._link = link
         self._preludes: list[dict[str, Any]] = []
+        self._home = os.environ["TMPDIR"]
         self._base_vm, self._base_kb = _memory()
         self._install: dict[bool, Callable[[], object]] = {False: int, True: int}
         if "seccomp" not in layers.off:
@@ -56,7 +57,7 @@ class _Zygote:
         }
         protocol.send_order(self._link, protocol.READY + json.dumps(hello).encode())
         while True:
-            order, descriptors = protocol.receive_order(self._link, 5)
+            order, descriptors = protocol.receive_order(self._link, 6)
             if order[:1] == protocol.FORK:
                 child = self._fork(protocol.number_of(order), descriptors)
                 if child is not None:
@@ -120,10 +121,11 @@ class _Zygote:
         """Read the task, connect the streams, close all else."""
         first, suite, channel, *streams = descriptors
         task = Task(first, suite)
+        task.gate = streams.pop() if task.gated else -1
         task.namespace = namespace
         program.connect(task, channel, streams)
         os.chdir(task.scratch)
-        if os.environ["TMPDIR"] != task.scratch:
+        if task.scratch != self._home:
             os.environ["HOME"] = os.environ["TMPDIR"] = task.scratch
         os.setsid()  # a process group to be found by, and a share of the processor of its own
         task.confine = lambda: self._confine(task)

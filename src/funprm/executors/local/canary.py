@@ -67,7 +67,7 @@ class Canary:
             raise protocol.ProtocolError("an answer to nothing asked")
         suite = self._suites[place]
         if frame.kind == "cases":
-            _, first, memory, reports = frame.fields
+            _, first, memory, reports, _ = frame.fields
             self._seen[place] += _passed(suite, first, memory, reports, frame.body)
         elif frame.kind == "end":
             self._ended += 1

@@ -214,30 +214,31 @@ class Dispatch:
 
     def _send(self, worker: Worker, batch: list[_Pending]) -> None:
         worker.note_start()
-        frames: list[protocol.Frame] = []
-        for pending in batch:
-            frames += worker.suite_frames(pending.suite_number, pending.suite)
-            frames.append(_frame(pending))
-            self._pending[pending.number] = pending
-            worker.jobs[pending.number] = len(frames[-1].body)
-        try:
-            alive = worker.send(frames)
-        except protocol.ProtocolError as error:
-            self._give_up(worker, batch, f"program or suite are too large: {error}")
-            alive = False
-        if not alive:
+        frames = [frame for pending in batch for frame in self._frames(worker, pending)]
+        if not worker.send(frames):
             self._bury(worker)
 
-    def _give_up(self, worker: Worker, batch: list[_Pending], why: str) -> None:
-        for pending in batch:
-            del self._pending[pending.number], worker.jobs[pending.number]
+    def _frames(self, worker: Worker, pending: _Pending) -> list[protocol.Frame]:
+        """What a worker must be told of a job; nothing if it is too large to be told."""
+        job = _frame(pending)
+        frames = [*worker.suite_frames(pending.suite_number, pending.suite), job]
+        try:
+            for frame in frames:
+                frame.packed()
+        except protocol.ProtocolError as error:
+            worker.forget(pending.suite_number)
+            why = f"program or suite are too large: {error}"
             self._ready.append(not_judged(pending.job, pending.suite.total, why))
+            return []
+        self._pending[pending.number] = pending
+        worker.jobs[pending.number] = len(job.body)
+        return frames
 
     # --- receiving ---
 
     def _receive(self, worker: Worker, frames: list[protocol.Frame]) -> bool:
         """Take what a worker says; False if it is nonsense."""
-        stops = []
+        replies = []
         ended = 0
         for frame in frames:
             number = frame.fields[0] if frame.fields else -1
@@ -249,13 +250,15 @@ class Dispatch:
                 del worker.jobs[number], self._pending[number]
                 self._end(pending)
             elif frame.kind == "cases" and self._take(pending, frame):
-                stops.append(number)
+                replies.append(protocol.Frame("stop", number))
+            elif frame.kind == "cases" and frame.fields[-1]:
+                replies.append(protocol.Frame("go", number))
         worker.note_pace(ended)
-        frames = [protocol.Frame("stop", n) for n in stops if n in self._pending]
-        return not frames or worker.send(frames)
+        replies = [reply for reply in replies if reply.fields[0] in self._pending]
+        return not replies or worker.send(replies)
 
     def _take(self, pending: _Pending, frame: protocol.Frame) -> bool:
-        _, first, memory, reports = frame.fields
+        _, first, memory, reports, _ = frame.fields
         texts = protocol.texts(reports, frame.body)
         both = zip(reports, texts, strict=True)
         return pending.take(first, memory, ((r[0], text, r[2], r[3]) for r, text in both))

@@ -115,6 +115,10 @@ class Worker:
         self._suites[number] = len(frame.body)
         return [*frames, frame]
 
+    def forget(self, number: int) -> None:
+        """The worker has not been told of a suite after all, or will be told again."""
+        self._suites.pop(number, None)
+
     def _is_much(self, more: int) -> bool:
         much = sum(self._suites.values()) + more > _KNOWN_BYTES
         return much or len(self._suites) >= _KNOWN_SUITES
