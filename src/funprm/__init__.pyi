@@ -9,6 +9,7 @@ from funprm.api.problems import steps_of as steps_of
 from funprm.api.runs import check_dataset as check_dataset
 from funprm.api.runs import demo as demo
 from funprm.api.runs import export as export
+from funprm.api.runs import grade as grade
 from funprm.api.runs import import_programs as import_programs
 from funprm.api.runs import judge_file as judge_file
 from funprm.api.runs import run as run

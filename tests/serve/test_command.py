@@ -55,6 +55,18 @@ def test_what_was_accepted_is_finished(upstream: Server, tmp_path: Path) -> None
     assert ADD not in log.read_text()
 
 
+def test_programs_are_logged_where_asked_for(upstream: Server, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    options = ("--upstream", upstream.url, "--set", "serve.log_programs=true")
+    with started(log, *options) as (process, url):
+        httpx.post(f"{url}/v1/chat/completions", json={**CHAT, "stream": True}, timeout=60)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    (row,) = [r for r in map(json.loads, log.read_text().splitlines()) if r.get("budget")]
+    assert row["statement"] == ADD
+    assert len(row["programs"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

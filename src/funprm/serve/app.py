@@ -25,7 +25,6 @@ def make_app(services: Services, key: str = "") -> ASGIApp:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        services.stopping = True
         await services.close()
 
     app = FastAPI(

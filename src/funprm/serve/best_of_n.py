@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from funprm.commands import one_problem
 from funprm.commands.one_problem import FunctionScores, Judgement
@@ -11,7 +11,7 @@ from funprm.evaluation.aggregation import AGGREGATORS
 from funprm.evaluation.selection import PUBLIC, parse_selector
 from funprm.interfaces import Sample
 from funprm.prompts import render_statement
-from funprm.records import Generation, Json, Status, shared_fields
+from funprm.records import Generation, Json, Problem, Status, shared_fields
 from funprm.serve.errors import HttpError
 from funprm.serve.metrics import Metrics
 from funprm.serve.scoring import BatchedScorer
@@ -114,15 +114,15 @@ async def best_of_n(asked: Asked, services: Services, tell: News = lambda news: 
     upstream = services.upstream
     assert upstream is not None
     candidates: list[Candidate] = []
+    problem = _judged_problem(asked, services)
     async with services.admitted(), asyncio.TaskGroup() as judging:
 
         def arrived(index: int, sample: Sample) -> None:
             candidate = Candidate(program=_generation(asked, index, sample))
             candidates.append(candidate)
             tell(_arrival(candidate, services))
-            problem = asked.wanted.problem
             if problem.public or problem.probe:
-                judging.create_task(_judge(candidate, asked, services, tell))
+                judging.create_task(_judge(candidate, problem, services, tell))
 
         failures = await upstream.sample(asked.wanted, arrived)
         candidates.sort(key=lambda candidate: candidate.program.index)
@@ -139,8 +139,16 @@ def _generation(asked: Asked, index: int, sample: Sample) -> Generation:
     return Generation(**known, problem_id="problem", index=index, policy=policy)
 
 
-async def _judge(candidate: Candidate, asked: Asked, services: Services, tell: News) -> None:
-    candidate.judgement = await services.judge.judge(asked.wanted.problem, candidate.program.code)
+def _judged_problem(asked: Asked, services: Services) -> Problem:
+    """The problem with the suites that the choice needs: only `majority` looks at probes."""
+    problem = asked.wanted.problem
+    if services.scorer is None or "majority" in asked.selector:
+        return problem
+    return replace(problem, probe=None)
+
+
+async def _judge(candidate: Candidate, problem: Problem, services: Services, tell: News) -> None:
+    candidate.judgement = await services.judge.judge(problem, candidate.program.code)
     tell({"type": "judged", "index": candidate.program.index, **_tests(candidate)})
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from funprm.records import Json
-from funprm.serve import asking
+from funprm.serve import asking, notes
 from funprm.serve.best_of_n import Asked, Candidate, Chosen, best_of_n, check, described
 from funprm.serve.errors import DOCUMENTED, body_of, http_error
 from funprm.serve.schemas import ChatRequest
@@ -91,25 +91,14 @@ def routes(services: Services) -> APIRouter:
         """The best of N programs."""
         asked = asking.of_chat(body, services.settings)
         check(asked, services)
-        request.state.notes = note(asked)
+        notes.begin(request, asked, services.settings)
         if body.stream:
-            return _stream(asked, body, services)
+            return _stream(asked, body, request, services)
         chosen = await unless_gone(request, best_of_n(asked, services))
-        request.state.notes |= note_chosen(chosen)
+        notes.end(request, chosen, services.settings)
         return _completion(asked, chosen)
 
     return router
-
-
-def note(asked: Asked) -> dict[str, Json]:
-    """What the log says of a request."""
-    return {"model": asked.wanted.model, "budget": asked.wanted.count}
-
-
-def note_chosen(chosen: Chosen) -> dict[str, Json]:
-    """What the log says of its answer."""
-    prompt, completion = chosen.usage
-    return {"selector": chosen.selector, "tokens": prompt + completion}
 
 
 def usage_of(chosen: Chosen) -> Usage:
@@ -143,7 +132,7 @@ def _new_id() -> str:
 # --- streams ---------------------------------------------------------------------------------
 
 
-def _stream(asked: Asked, body: ChatRequest, services: Services) -> Response:
+def _stream(asked: Asked, body: ChatRequest, request: Request, services: Services) -> Response:
     """The chosen answer as events, once it is chosen; an error then is an event, too."""
     wants_usage = bool(body.stream_options and body.stream_options.include_usage)
 
@@ -153,6 +142,7 @@ def _stream(asked: Asked, body: ChatRequest, services: Services) -> Response:
         except Exception as error:  # noqa: BLE001  it is the stream's answer
             emit(event(body_of(http_error(error), "")))
             return
+        notes.end(request, chosen, services.settings)
         for chunk in _chunks(asked, chosen, usage=wants_usage):
             emit(event(chunk))
         emit(_DONE)

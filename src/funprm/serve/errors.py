@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from funprm.errors import ExecutorError, FunprmError, InputError, PolicyError
+from funprm.serve.log import LOG
 
 ANTHROPIC_PATH = "/v1/messages"
 _KINDS = {
@@ -77,7 +78,7 @@ def client_gone() -> HttpError:
 
 
 def http_error(error: BaseException) -> HttpError:
-    """An error of this package as one of HTTP; what is none of these is the server's own fault."""
+    """An error of this package as one of HTTP; any other is the server's own fault, and logged."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     line = " ".join(str(error).split())
@@ -93,6 +94,7 @@ def http_error(error: BaseException) -> HttpError:
         case ExecutorError():
             return HttpError(503, line, code="judge_unavailable")
         case _:
+            LOG.error("fault", exc_info=error)
             return HttpError(500, f"internal error ({type(error).__name__})", code="internal_error")
 
 

@@ -54,7 +54,6 @@ class Guard:
                 response.headers["connection"] = "close"
                 await response(scope, receive, call.send)
         except Exception as error:  # noqa: BLE001  told by the log and the status
-            LOG.error("fault", exc_info=error, extra={"fields": {"request_id": call.id}})
             if not call.status:
                 await response_of(http_error(error), scope["path"])(scope, receive, call.send)
         finally:

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from funprm.records import Json
-from funprm.serve import asking
+from funprm.serve import asking, notes
 from funprm.serve.best_of_n import Asked, Chosen, best_of_n, check, described
-from funprm.serve.chat import note, note_chosen, pieces
+from funprm.serve.chat import pieces
 from funprm.serve.errors import ANTHROPIC_PATH, DOCUMENTED, body_of, http_error
 from funprm.serve.schemas import MessagesRequest
 from funprm.serve.services import Services
@@ -57,11 +57,11 @@ def routes(services: Services) -> APIRouter:
         """The best of N programs."""
         asked = asking.of_messages(body, services.settings)
         check(asked, services)
-        request.state.notes = note(asked)
+        notes.begin(request, asked, services.settings)
         if body.stream:
-            return _stream(asked, services)
+            return _stream(asked, request, services)
         chosen = await unless_gone(request, best_of_n(asked, services))
-        request.state.notes |= note_chosen(chosen)
+        notes.end(request, chosen, services.settings)
         return _message(asked, chosen)
 
     return router
@@ -80,7 +80,7 @@ def _message(asked: Asked, chosen: Chosen) -> MessageAnswer:
     )
 
 
-def _stream(asked: Asked, services: Services) -> Response:
+def _stream(asked: Asked, request: Request, services: Services) -> Response:
     """The chosen answer as events, once it is chosen."""
 
     async def produce(emit: Emit) -> None:
@@ -89,6 +89,7 @@ def _stream(asked: Asked, services: Services) -> Response:
         except Exception as error:  # noqa: BLE001  it is the stream's answer
             emit(_named(body_of(http_error(error), ANTHROPIC_PATH)))
             return
+        notes.end(request, chosen, services.settings)
         for found in _events(_message(asked, chosen)):
             emit(_named(found))
 

@@ -25,7 +25,7 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/ready", responses={503: {"description": "Not ready."}})
     async def ready() -> Any:  # noqa: ANN401
-        """Whether requests should be sent here: isolation works, and it is not stopping."""
+        """Whether requests should be sent here: isolation works."""
         found = await readiness.found()
         return JSONResponse(found, 200 if found["ready"] else 503)
 
@@ -48,16 +48,15 @@ class _Readiness:
     async def found(self) -> dict[str, Any]:
         """Every part with its state."""
         services = self._services
-        if not services.stopping and time.monotonic() - self._asked >= _KNOWN_FOR:
+        if time.monotonic() - self._asked >= _KNOWN_FOR:
             self._asked = time.monotonic()
             self._judge = await self._ask()
         isolated, told = self._judge
         return {
-            "ready": isolated and not services.stopping,
+            "ready": isolated,
             "judge": told,
             "upstream": services.upstream is not None,
             "reward_model": services.scorer is not None,
-            "stopping": services.stopping,
         }
 
     async def _ask(self) -> tuple[bool, str]:

@@ -8,9 +8,8 @@ from pydantic import Field
 from starlette.responses import FileResponse, Response
 
 from funprm.prompts import build_prompt
-from funprm.serve import asking
+from funprm.serve import asking, notes
 from funprm.serve.best_of_n import Asked, best_of_n, check, described
-from funprm.serve.chat import note
 from funprm.serve.errors import DOCUMENTED, body_of, http_error
 from funprm.serve.schemas import Number, Selection
 from funprm.serve.services import Services
@@ -53,8 +52,8 @@ def routes(services: Services) -> APIRouter:
         """Events: `sample`, `judged`, `scored` per candidate, then `chosen` or `error`."""
         asked = _asked(body, services)
         check(asked, services)
-        request.state.notes = note(asked)
-        return _stream(asked, services)
+        notes.begin(request, asked, services.settings)
+        return _stream(asked, request, services)
 
     return router
 
@@ -83,13 +82,14 @@ def _asked(body: SolveRequest, services: Services) -> Asked:
     return Asked(wanted=wanted, selector=body.selector)
 
 
-def _stream(asked: Asked, services: Services) -> Response:
+def _stream(asked: Asked, request: Request, services: Services) -> Response:
     async def produce(emit: Emit) -> None:
         try:
             chosen = await best_of_n(asked, services, lambda news: emit(event(news)))
         except Exception as error:  # noqa: BLE001  it is the stream's answer
             emit(event({"type": "error", **body_of(http_error(error), "")}))
             return
+        notes.end(request, chosen, services.settings)
         emit(event({"type": "chosen", **described(chosen, 1)}))
 
     return EventStream(produce, every=services.settings.keep_alive)

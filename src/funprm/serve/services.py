@@ -20,7 +20,6 @@ class Services:
     Attributes:
         upstream: writes programs; None: this server has none.
         scorer: a reward model; None: this server has none.
-        stopping: it takes no further requests.
     """
 
     settings: ServeSettings
@@ -28,7 +27,6 @@ class Services:
     judge: JudgePool
     upstream: Upstream | None = None
     scorer: BatchedScorer | None = None
-    stopping: bool = False
     _running: asyncio.Semaphore = field(init=False)
     _waiting: int = field(default=0, init=False)
     _busy: int = field(default=0, init=False)
