@@ -32,7 +32,7 @@ from funprm.config import TrainConfig
 from funprm.datasets.mini import MiniDataset
 from funprm.prm.batches import Batch, Example, collate, examples_of
 from funprm.prm.correction import hypergradient as meta
-from funprm.prm.correction.combined import Correction
+from funprm.prm.correction.base import CorrectionBatch, Evidence
 from funprm.prm.correction.reward_table import RewardTable
 from funprm.prm.models.network import Opened
 from funprm.prm.models.opening import open_base
@@ -91,29 +91,29 @@ def make_setting(config: TrainConfig, seed: int = 0) -> Setting:
             )
         )
     opened = open_base(config)
-    table = RewardTable(programs["train"], rate=config.correction_lr, prior=config.prior)
+    known = Evidence.of(programs["train"])
+    table = RewardTable()
+    table.prepare(known, seed)
 
     def examples(split: str, rows: dict[str, int], labels: Any) -> list[Example]:  # noqa: ANN401
         encoded = opened.renderer.encode_all(programs[split], config.max_tokens)
         pairs = [(p, e) for p, e in zip(programs[split], encoded, strict=True) if e is not None]
         return examples_of(pairs, rows, labels=labels)
 
-    inner = examples("train", dict(table.rows), "partial")
+    inner = examples("train", known.rows, "partial")
     return Setting(config, inner, examples("meta", {}, "outcome"), table)
 
 
 def ours(setting: Setting) -> Callable[[], None]:
     """One iteration of the package's own learner."""
     learner = Learner(setting.opened(), setting.config)
-    correction = Correction(setting.table, None)
-    return lambda: void(learner.correct(setting.inner, setting.outer, correction, 1.0))
+    return lambda: void(learner.correct(setting.inner, setting.outer, setting.table, 1.0))
 
 
 def plain(setting: Setting) -> Callable[[], None]:
     """One supervised step on the same rewards."""
     learner = Learner(setting.opened(), setting.config)
-    correction = Correction(setting.table, None)
-    return lambda: void(learner.fit(setting.inner, correction, 1.0))
+    return lambda: void(learner.fit(setting.inner, setting.table, 1.0))
 
 
 def void(_: object) -> None:
@@ -257,15 +257,12 @@ def hypergradient(setting: Setting, how: Any) -> Tensor:  # noqa: ANN401
     seen: list[Tensor] = []
 
     class Spy(RewardTable):
-        def update(self, rows: Tensor, gradient: Tensor, occurrences: Tensor) -> None:
-            order = torch.argsort(rows)
-            seen.append(gradient[order].clone())
+        def update(self, step: CorrectionBatch) -> None:
+            seen.append(step.gradient[torch.argsort(step.rows)].clone())
 
-    spy = Spy([], rate=1.0, prior=0.0)
+    spy = Spy()
     spy.__dict__.update(setting.table.__dict__)
-    Learner(setting.opened(), config).correct(
-        setting.inner, setting.outer, Correction(spy, None), 1.0
-    )
+    Learner(setting.opened(), config).correct(setting.inner, setting.outer, spy, 1.0)
     return seen[0]
 
 
@@ -323,7 +320,7 @@ def main() -> None:
     logging.disable(logging.INFO)
     torch.set_num_threads(1)
     config = TrainConfig(
-        mode="table", base=arguments.base, batch=arguments.batch, device="cpu", hypergradient="fd"
+        base=arguments.base, batch=arguments.batch, device="cpu", hypergradient="fd"
     )
     if arguments.memory:
         sys.stdout.write(f"{peak(config, arguments.memory)}\n")

@@ -219,7 +219,7 @@ def test_scores_know_their_functions(prm: Path) -> None:
     assert all(0 <= value <= 1 for value in (*both, *one))
     assert repr(one) == f"FunctionScores(add {one[0]:.2f}: mean {one[0]:.2f})"
     assert repr(model) == f"ProcessRewardModel({str(prm)!r})"
-    last = funprm.load_prm(save_prm(prm.with_name("orm"), "orm")).score(ADD, [RIGHT])[0]
+    last = funprm.load_prm(save_prm(prm.with_name("orm"), mode="orm")).score(ADD, [RIGHT])[0]
     assert last.score == last[-1]
 
 

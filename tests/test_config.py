@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -23,11 +24,11 @@ def test_train_holds_defaults_for_all_models() -> None:
         {
             **MINIMAL,
             "train": {"epochs": 3},
-            "models": {"orm": {"mode": "orm"}, "prm": {"mode": "none", "epochs": 5.0}},
+            "models": {"orm": {"labels": "outcome"}, "prm": {"epochs": 5.0}},
         }
     )
     assert (config.models["orm"].epochs, config.models["prm"].epochs) == (3.0, 5.0)
-    assert config.models["orm"].mode == "orm"
+    assert [config.models[name].outcome_only for name in ("orm", "prm")] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -35,14 +36,55 @@ def test_train_holds_defaults_for_all_models() -> None:
     [
         ({"sead": 1}, "unknown key 'sead': did you mean 'seed'"),
         ({"generate": {"m": 1}}, r"unknown key 'generate\.m'"),
-        ({"models": {"a": {"moda": "orm"}}}, r"unknown key 'models\.a\.moda': did you mean 'mode'"),
+        (
+            {"models": {"a": {"label": "x"}}},
+            r"unknown key 'models\.a\.label': did you mean 'labels'",
+        ),
         ({"generate": {"n": "eight"}}, "Expected `int`, got `str`"),
-        ({"models": {"a": {"mode": "best"}}}, "Invalid enum value 'best'"),
+        ({"models": {"a": {"labels": "best"}}}, "Invalid enum value 'best'"),
     ],
 )
 def test_wrong_settings_are_named(change: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_config({**MINIMAL, **change})
+
+
+def test_a_correction_is_a_name_or_a_table() -> None:
+    tables = {
+        "a": {"correction": "posterior"},
+        "b": {"correction": {"name": "table", "prior": 0.2}},
+        "c": {"correction": {"prior": 0.3}},
+        "d": {},
+        "e": {"labels": "outcome"},
+    }
+    models = parse_config({**MINIMAL, "models": tables}).models
+    found = {n: (m.correction.name, dict(m.correction.options)) for n, m in models.items()}
+    assert found["a"] == ("posterior", {})
+    assert found["b"] == ("table", {"prior": 0.2})
+    assert found["c"] == ("table", {"prior": 0.3})
+    assert found["d"] == ("table", {})
+    assert [m.corrects for m in models.values()] == [True, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "lines"),
+    [
+        ({"mode": "orm"}, 'write labels = "outcome"'),
+        ({"mode": "none"}, 'write clean_outcomes = false and correction = "none"'),
+        ({"mode": "joint"}, 'write correction = "none"'),
+        ({"mode": "table+reweight"}, 'write correction = "table+reweight"'),
+        ({"mode": "table", "prior": 0.2}, 'correction = { name = "table", prior = 0.2 }'),
+        ({"correction_lr": 0.1}, 'correction = { name = "table", lr = 0.1 }'),
+    ],
+)
+def test_settings_of_earlier_versions_are_told_what_to_write(
+    earlier: dict[str, object], lines: str
+) -> None:
+    for tree in ({"models": {"m": earlier}}, {"train": earlier}):
+        with pytest.raises(ConfigError, match=re.escape(lines)) as error:
+            parse_config({**MINIMAL, **tree})
+        assert "\n" not in str(error.value)
+        assert "of an earlier version" in str(error.value)
 
 
 def test_a_missing_table_is_named() -> None:

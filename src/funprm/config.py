@@ -1,5 +1,6 @@
 """A run's settings: TOML to frozen dataclasses. A key here is a constructor argument."""
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -17,14 +18,26 @@ from funprm.records import Split
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """Models are folders, and part of selectors' names."""
 
-Mode = Literal["orm", "none", "joint", "table", "reweight", "table+reweight", "posterior"]
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentConfig:
+    """A component by its registered name; all other keys are its constructor's arguments."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How one reward model is trained (method: arXiv 2601.22249; see docs/method.md)."""
 
-    mode: Mode = "table"
+    labels: Literal["steps", "outcome"] = "steps"
+    """What is fitted: rewards of all steps, or the outcome alone at the last one."""
+    clean_outcomes: bool = True
+    """Fit the outcomes of meta programs beside the train programs."""
+    correction: ComponentConfig = field(default_factory=lambda: ComponentConfig(name="table"))
+    """What corrects the rewards of steps: the name of a part, or a table of its name and options;
+    default `table`. Without labels of steps there is nothing to correct."""
     base: str = "tiny"
     """Folder or hub name of the causal language model whose trunk is used; `tiny` is shipped."""
     marker: str = ""
@@ -50,14 +63,11 @@ class TrainConfig:
     """Micro-batches that make one optimiser step of `batch * accumulate` programs."""
     epochs: float = 6.0
     warmup_epochs: float = 3.0
-    """Epochs on uncorrected rewards before the correction starts (modes that correct)."""
+    """Epochs before the main phase: on train programs alone, and on rewards as measured where the
+    correction follows the outer loss."""
     evaluate_every: float = 1.0
     """Epochs between validations; the best checkpoint on validation problems is kept."""
     hypergradient: Literal["auto", "exact", "jvp", "fd"] = "auto"
-    correction_lr: float = 0.05
-    """mu: step of the corrected rewards, in units of h's running RMS."""
-    prior: float = 0.1
-    """lambda: pull of a corrected reward to its measurement, per posterior variance."""
     max_tokens: int = 2048
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -75,12 +85,12 @@ class TrainConfig:
         """
         self._require_at_least(1, "lora_rank", "lora_alpha", "batch", "accumulate", "max_tokens")
         self._require_at_least(
-            0, "weight_decay", "clip", "warmup_epochs", "prior", "seed", "head_hidden", "pairwise"
+            0, "weight_decay", "clip", "warmup_epochs", "seed", "head_hidden", "pairwise"
         )
-        for name in ("lr", "head_lr_factor", "epochs", "evaluate_every", "correction_lr"):
+        for name in ("lr", "head_lr_factor", "epochs", "evaluate_every"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"train.{name} = {getattr(self, name)}: expected more than 0")
-        if self.warmup_epochs >= self.epochs and self.mode not in ("orm", "none"):
+        if self.warmup_epochs >= self.epochs and self.main_differs:
             raise ConfigError(
                 f"train.warmup_epochs = {self.warmup_epochs}: "
                 f"expected less than train.epochs = {self.epochs}"
@@ -89,6 +99,33 @@ class TrainConfig:
             raise ConfigError("train.hypergradient = 'exact' needs train.optimizer = 'sgd'")
         if self.hypergradient == "fd" and self.precision != "fp32":
             raise ConfigError("train.hypergradient = 'fd' needs train.precision = 'fp32'")
+
+    @property
+    def outcome_only(self) -> bool:
+        """Whether the model learns nothing but outcomes, and is read at its last step."""
+        return self.labels == "outcome"
+
+    @property
+    def corrects(self) -> bool:
+        """Whether rewards of steps are corrected."""
+        return not self.outcome_only and self.correction.name != "none"
+
+    @property
+    def main_differs(self) -> bool:
+        """Whether the main phase fits something else than the warm-up."""
+        return not self.outcome_only and (self.clean_outcomes or self.corrects)
+
+    @property
+    def summary(self) -> str:
+        """What the model learns from, in words."""
+        if self.outcome_only:
+            return "outcomes"
+        parts = ["steps", *(["clean outcomes"] if self.clean_outcomes else [])]
+        return ", ".join([*parts, *([self.correction.name] if self.corrects else [])])
+
+    def aggregator(self, wanted: str = "mean") -> str:
+        """The aggregator for the model's step scores where `wanted` is that of all others."""
+        return "last" if self.outcome_only else wanted
 
     def _require_at_least(self, least: int, *names: str) -> None:
         for name in names:
@@ -101,14 +138,6 @@ def _require_at_least(least: int, **values: int) -> None:
     for name, value in values.items():
         if value < least:
             raise ConfigError(f"{name} = {value}: expected {least} or more")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComponentConfig:
-    """A component by its registered name; all other keys are its constructor's arguments."""
-
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +172,7 @@ class SelectConfig:
     selectors: tuple[str, ...] = ()
     """Empty: all that the run's data allow."""
     aggregator: str = "mean"
-    """Step scores to one number; a model of mode `orm` always uses `last`."""
+    """Step scores to one number; a model with `labels = "outcome"` always uses `last`."""
     baseline: str = "random"
     """The selector that differences and McNemar's test refer to."""
     bootstrap: int = 10_000
@@ -254,7 +283,10 @@ def _replace(tree: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN40
 def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunConfig:
     """A parsed TOML tree as `RunConfig`; errors as in `load_config`."""
     tree = dict(tree)
-    defaults = {"seed": tree.get("seed", 0), **tree.pop("train", {})}
+    defaults = {
+        "seed": tree.get("seed", 0),
+        **train_settings(tree.pop("train", {}), where, "train"),
+    }
     for name in tree.get("models", ()):
         if not _MODEL_NAME.fullmatch(name):
             raise ConfigError(
@@ -262,19 +294,69 @@ def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunCo
                 "letter or digit first"
             )
     if "models" in tree:
-        tree["models"] = {name: {**defaults, **model} for name, model in tree["models"].items()}
+        tree["models"] = {
+            name: {**defaults, **train_settings(model, where, f"models.{name}")}
+            for name, model in tree["models"].items()
+        }
     for part in ("dataset", "policy", "completer", "executor"):
         if isinstance(tree.get(part), dict):
             options = dict(tree[part])
-            name = options.pop("name", "local" if part == "executor" else "")
             if part in ("policy", "completer") and "prompt_file" in options:
                 options["prompt"] = _template(part, options)
-            tree[part] = {"name": name, "options": options}
+            tree[part] = _component(options, "local" if part == "executor" else "")
     _check_keys(tree, RunConfig, where, "")
     try:
         return msgspec.convert(tree, RunConfig)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {str(error).replace('$.', '')}") from error
+
+
+def _component(options: Mapping[str, Any], default: str = "") -> dict[str, Any]:
+    """A part's table as the fields of `ComponentConfig`."""
+    options = dict(options)
+    return {"name": options.pop("name", default), "options": options}
+
+
+def train_settings(tree: Mapping[str, Any], where: str, table: str) -> dict[str, Any]:
+    """A table of training settings with its correction as the fields of `ComponentConfig`.
+
+    Args:
+        tree: as parsed; `correction` is a name, or a table of its name and options.
+        where: of the table, for messages.
+        table: its dotted name, for messages.
+
+    Raises:
+        ConfigError: settings of an earlier version; says what to write in their place.
+    """
+    earlier = {key: tree[key] for key in ("mode", "correction_lr", "prior") if key in tree}
+    if earlier:
+        was = ", ".join(f"{table}.{key} = {_toml(value)}" for key, value in earlier.items())
+        raise ConfigError(
+            f"{where}: {was}: a setting of an earlier version; write {_in_place_of(**earlier)}"
+        )
+    tree = dict(tree)
+    if isinstance(tree.get("correction"), str):
+        tree["correction"] = {"name": tree["correction"]}
+    if isinstance(tree.get("correction"), dict):
+        tree["correction"] = _component(tree["correction"], "table")
+    return tree
+
+
+def _in_place_of(mode: object = "table", correction_lr: object = None, prior: object = None) -> str:
+    """The lines that say what settings of an earlier version said."""
+    options = {"lr": correction_lr, "prior": prior}
+    given = "".join(f", {k} = {_toml(v)}" for k, v in options.items() if v is not None)
+    corrected = f"{{ name = {_toml(mode)}{given} }}" if given else _toml(mode)
+    lines = {
+        "orm": 'labels = "outcome"',
+        "none": 'clean_outcomes = false and correction = "none"',
+        "joint": 'correction = "none"',
+    }
+    return lines.get(str(mode), f"correction = {corrected}")
+
+
+def _toml(value: object) -> str:
+    return json.dumps(value)
 
 
 def _template(part: str, options: dict[str, Any]) -> str:

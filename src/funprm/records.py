@@ -7,11 +7,12 @@ Text offsets count characters. Times are seconds, memory is mebibytes.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Literal
 
 from funprm.errors import InputError
+from funprm.labelled_program import LabelledProgram as LabelledProgram
 from funprm.suites import PACKED_FROM as PACKED_FROM
 from funprm.suites import Case as Case
 from funprm.suites import Example as Example
@@ -327,24 +328,3 @@ class Selection:
     n: int
     generation: str
     passed: bool | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LabelledProgram:
-    """A program with its evidence, as the reward model is trained on it (not stored).
-
-    All tuples have one entry per step. The last step's evidence is the program's own verdict.
-    """
-
-    generation: str
-    problem_id: str
-    statement: str
-    steps: tuple[str, ...]
-    prefixes: tuple[str, ...]
-    k: tuple[int, ...] = field(default=())
-    n: tuple[int, ...] = field(default=())
-
-    @property
-    def outcome(self) -> float | None:
-        """1.0 if the complete program passed, 0.0 if not, None if it was not judged."""
-        return float(self.k[-1]) if self.n and self.n[-1] else None

@@ -2,15 +2,20 @@
 
 import inspect
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, get_type_hints
 
 import msgspec
 
 from funprm.errors import ConfigError, missing_package, nearest
 
-Group = Literal["datasets", "policies", "executors"]
-_SINGULAR = {"datasets": "data set", "policies": "policy", "executors": "executor"}
+Group = Literal["datasets", "policies", "executors", "corrections"]
+_SINGULAR = {
+    "datasets": "data set",
+    "policies": "policy",
+    "executors": "executor",
+    "corrections": "correction",
+}
 
 
 def names(group: Group) -> list[str]:
@@ -19,18 +24,24 @@ def names(group: Group) -> list[str]:
 
 
 def component(group: Group, name: str) -> Any:  # noqa: ANN401  (a class of any group)
-    """The class registered under a name.
+    """The class registered under a name, or the one that `module:Class` names.
 
     Raises:
         ConfigError: unknown name.
         MissingPackageError: the extra that it needs is not installed.
     """
-    for point in entry_points(group=f"funprm.{group}", name=name):
+    what = f"{_SINGULAR[group]} {name!r}"
+    registered = list(entry_points(group=f"funprm.{group}", name=name))
+    if not registered and ":" in name:
+        registered = [EntryPoint(name=name, value=name, group=f"funprm.{group}")]
+    for point in registered:
         try:
             return point.load()
         except ModuleNotFoundError as error:
-            raise missing_package(f"{_SINGULAR[group]} {name!r}", error) from error
-    raise ConfigError(f"unknown {_SINGULAR[group]} {name!r}: {nearest(name, names(group))}")
+            raise missing_package(what, error) from error
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"{what} cannot be loaded from {point.value}: {error}") from error
+    raise ConfigError(f"unknown {what}: {nearest(name, names(group))}")
 
 
 def transport(group: Group, name: str) -> frozenset[str]:

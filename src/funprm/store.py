@@ -83,6 +83,17 @@ def read_lines(path: Path, kind: type[T]) -> Iterator[tuple[bytes, T]]:
                 yield line, record
 
 
+def write_records(path: Path, records: Iterable[Any]) -> None:
+    """Replace a record file by these records, at once and at the end.
+
+    Raises:
+        StoreError: no space left, or the place is not writable.
+    """
+    with atomic_file(path) as file:
+        for record in records:
+            file.write(encode_line(record))
+
+
 class RecordFile(Generic[T]):
     """A file of records that grows by whole lines.
 
@@ -218,9 +229,7 @@ class RunFolder:
         Raises:
             StoreError: no space left, or the folder is not writable.
         """
-        with atomic_file(self.path / f"{name}.jsonl") as file:
-            for record in records:
-                file.write(encode_line(record))
+        write_records(self.path / f"{name}.jsonl", records)
 
     def complete(self, stage: str) -> Json | None:
         """What was noted of a stage when it was last done; None: nothing."""

@@ -53,7 +53,7 @@ def prm(tmp_path_factory: pytest.TempPathFactory) -> Path:
         opened.model.network.score.weight, generator=torch.Generator().manual_seed(0)
     )
     folder = tmp_path_factory.mktemp("models") / "prm"
-    save(opened, folder, {"mode": "table"})
+    save(opened, folder)
     save(opened, folder.with_name("orm"), {"mode": "orm"})
     return folder
 

@@ -2,14 +2,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from funprm.lab.peers import PARTS, nait, scan
+from funprm.lab.peers import nait, scan
 from funprm.records import LabelledProgram
 from tests.prm.world import program
 
 
 def labels(programs: Sequence[LabelledProgram], index: int) -> list[float | None]:
     p = programs[index]
-    return [k / n if n else None for k, n in zip(p.k, p.n, strict=True)]
+    return [p.reward(step) for step in range(len(p.steps))]
 
 
 def test_scan_filters_problems_and_softens_labels_before_the_error() -> None:
@@ -50,5 +50,5 @@ def test_nait_overrules_labels_where_the_model_is_sure() -> None:
 
     found = nait(programs, fit)
     assert rounds == [[0.0, 1.0, 0.25, 0.75], [1.0, 1.0, 0.25, 0.0]]
-    assert found[0].n[0] == PARTS
+    assert (found[0].k[0], found[0].n[0]) == (0, 4)  # what was measured stays
     assert [p.outcome for p in found] == [1.0, 1.0, 1.0, 0.0]

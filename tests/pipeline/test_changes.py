@@ -228,7 +228,7 @@ def test_a_folder_of_an_earlier_format_is_refused_in_one_line(world: World, tmp_
 def trained(world: World, tmp_path: Path) -> World:
     base = make_base(tmp_path / "base")
     model = {"base": str(base), "tuning": "full", "epochs": 2.0, "batch": 4, "device": "cpu"}
-    world.settings["models"] = {"orm": {"mode": "orm", **model}}
+    world.settings["models"] = {"orm": {"labels": "outcome", **model}}
     run(world, tmp_path / "run")
     return world
 
@@ -290,10 +290,10 @@ def test_a_result_that_was_changed_is_refused(trained: World, tmp_path: Path) ->
 
 def test_a_deleted_warm_up_is_made_again(trained: World, tmp_path: Path) -> None:
     model = {**trained.settings["models"]["orm"], "epochs": 2.0, "warmup_epochs": 1.0}
-    trained.settings["models"] = {"a": {**model, "mode": "none"}}
+    trained.settings["models"] = {"a": {**model, "clean_outcomes": False, "correction": "none"}}
     run(trained, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "prm" / "a" / "state")
-    trained.settings["models"]["b"] = {**model, "mode": "joint"}
+    trained.settings["models"]["b"] = {**model, "correction": "none"}
     run(trained, tmp_path / "run")
     again, _ = run(trained, tmp_path / "run")
     assert again.worked == []

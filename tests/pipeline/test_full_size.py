@@ -93,9 +93,10 @@ rollout = {{ k = 0 }}
 select = {{ bootstrap = 200 }}
 train = {{ tuning = "frozen", epochs = 4.0, batch = 4 }}
 [models.orm]
-mode = "orm"
+labels = "outcome"
 [models.prm]
-mode = "none"
+clean_outcomes = false
+correction = "none"
 """
 
 

@@ -18,7 +18,10 @@ from funprm.errors import ConfigError
 from funprm.pipeline.stages import STAGES, train_together
 from tests.pipeline.conftest import Quiet
 
-MODELS = {"prm": {"mode": "none"}, "joint": {"mode": "joint"}}
+MODELS = {
+    "prm": {"clean_outcomes": False, "correction": "none"},
+    "joint": {"correction": "none"},
+}
 """The second one takes the first one's warm-up."""
 TRAIN = {"tuning": "frozen", "batch": 2, "epochs": 2.0, "warmup_epochs": 1.0, "device": "cpu"}
 

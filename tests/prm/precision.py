@@ -10,11 +10,11 @@ from torch import Tensor
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from funprm.config import TrainConfig
-from funprm.prm.correction.reweighting import Reweighter
+from funprm.prm.correction import reweighting
 from funprm.prm.models import opening
 from funprm.prm.models.frozen import Bank
 from funprm.prm.models.network import Opened
-from funprm.prm.training import loop
+from funprm.prm.training import preparation
 
 
 def double_norm(self: Qwen2RMSNorm, hidden: Tensor) -> Tensor:
@@ -32,20 +32,19 @@ def double_precision() -> Iterator[None]:
     kernels decide.
     """
     features: Any = Bank.matrix
+    single = reweighting._fresh_net
 
     def opened(config: TrainConfig) -> Opened:
         found = opening.open_base(config)
         found.model.double()
         return found
 
-    def reweighter(rows: int, seed: int) -> Reweighter:
-        found = Reweighter(rows, seed)
-        found._net.double()
-        return found
+    def fresh_net(seed: int) -> torch.nn.Module:
+        return single(seed).double()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Qwen2RMSNorm, "forward", double_norm)
         patch.setattr(Bank, "matrix", property(lambda bank: features.fget(bank).double()))
-        patch.setattr(loop, "open_base", opened)
-        patch.setattr(loop, "Reweighter", reweighter)
+        patch.setattr(preparation, "open_base", opened)
+        patch.setattr(reweighting, "_fresh_net", fresh_net)
         yield

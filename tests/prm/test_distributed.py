@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError, TrainingError
-from funprm.prm.distributed import Ranks, current
+from funprm.prm.distributed import ProcessGroup, current
 from funprm.prm.training.loop import train
 from funprm.records import Json
 from tests.prm.precision import double_precision
-from tests.prm.world import rows_of, small_data
+from tests.prm.world import learns, rows_of, small_data
 
 DATA = small_data()
 STOP = 3
@@ -57,14 +57,14 @@ def configs(base: Path) -> dict[str, TrainConfig]:
     frozen = {**common, "tuning": "frozen"}
     return {
         "full": TrainConfig(
-            mode="table+reweight", **{**common, "epochs": 0.8, "warmup_epochs": 0.4}
+            **learns("table+reweight"), **{**common, "epochs": 0.8, "warmup_epochs": 0.4}
         ),
-        "table": TrainConfig(mode="table+reweight", **frozen),
-        "joint": TrainConfig(mode="joint", pairwise=0.5, **frozen),
-        "posterior": TrainConfig(mode="posterior", **frozen),
+        "table": TrainConfig(**learns("table+reweight"), **frozen),
+        "joint": TrainConfig(**learns("joint"), pairwise=0.5, **frozen),
+        "posterior": TrainConfig(**learns("posterior"), **frozen),
         # Batches of one program: the second rank's share is empty.
         "empty": TrainConfig(
-            mode="table", **{**frozen, "batch": 1, "accumulate": 1, "epochs": 1.5}
+            **learns("table"), **{**frozen, "batch": 1, "accumulate": 1, "epochs": 1.5}
         ),
     }
 
@@ -104,7 +104,7 @@ def trained(config: TrainConfig, folder: Path) -> tuple[Json, int, list[float]]:
 
 def exchange(rank: int) -> None:
     both = current()
-    assert both == Ranks(rank, 2)
+    assert both == ProcessGroup(rank, 2)
     rows = torch.full((2 * rank, 3), float(rank), dtype=torch.float64)
     assert both.gather(rows).tolist() == [[1.0] * 3] * 2
     assert both.join(list(both.share("abcde"))) == list("abcde")

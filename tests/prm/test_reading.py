@@ -11,23 +11,23 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from funprm.config import Mode, TrainConfig
+from funprm.config import TrainConfig
 from funprm.errors import ModelError
 from funprm.prm.models.opening import SETTINGS, merge, open_base, save
-from funprm.prm.reading import Reading, aggregator_of, reading_of
+from funprm.prm.reading import Reading, reading_of
 from funprm.prm.scoring import PrmScorer
 from funprm.prm.training.loop import train
 from funprm.steps import STEP_RULE
-from tests.prm.world import draw_programs, make_base, small_data
+from tests.prm.world import draw_programs, learns, make_base, small_data
 
 PROGRAMS = draw_programs("p", 4, 3, np.random.default_rng(0))
 
 
-def trained(base: Path, folder: Path, mode: Mode = "none", **changes: Any) -> Path:
+def trained(base: Path, folder: Path, mode: str = "none", **changes: Any) -> Path:
     config = TrainConfig(
         base=str(base),
         device="cpu",
-        mode=mode,
+        **learns(mode),
         max_tokens=64,
         epochs=1.0,
         warmup_epochs=0.5,
@@ -60,7 +60,8 @@ def test_training_stores_how_its_programs_were_cut(model: Path, base: Path, tmp_
 
 
 def test_an_outcome_model_is_read_at_its_last_step() -> None:
-    assert [aggregator_of(mode, "min") for mode in ("orm", "joint", "")] == ["last", "min", "min"]
+    assert TrainConfig(labels="outcome").aggregator("min") == "last"
+    assert TrainConfig().aggregator("min") == "min"
     assert Reading(aggregator="last").aggregator_for("min") == "last"
     assert Reading(aggregator="mean").aggregator_for("min") == "min"
 

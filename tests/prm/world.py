@@ -3,12 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
+from funprm.lab.methods import LEARNS
 from funprm.prm.training.data import TrainingData
 from funprm.records import Json, LabelledProgram, key_of
 
@@ -108,6 +110,11 @@ def small_data() -> TrainingData:
         meta=draw_programs("m", 6, 3, rng),
         validation=draw_programs("v", 5, 4, rng),
     )
+
+
+def learns(name: str) -> dict[str, Any]:
+    """Settings of what a model learns from, by the name of the laboratory's method."""
+    return dict(LEARNS[name])
 
 
 def _kind(rng: np.random.Generator) -> str:

@@ -110,8 +110,8 @@ def _label(run: Run, model: str) -> stepwise.Label:
     rewards = corrected_rewards(run, model)
     if not rewards:
         raise ConfigError(
-            f"model {model!r} corrects no rewards (mode {run.config.models[model].mode!r}): name "
-            "one of mode 'table' or 'table+reweight', or leave out --model"
+            f"model {model!r} corrects no rewards (it learns from "
+            f"{run.config.models[model].summary}): name one with a correction, or leave out --model"
         )
     return stepwise.corrected(rewards)
 

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from funprm.config import TrainConfig
+from funprm.config import TrainConfig, train_settings
 from funprm.errors import ConfigError, InputError, nearest
 from funprm.records import Json
 
@@ -67,7 +67,7 @@ class LabConfig:
     methods: tuple[str, ...] = ()
     """Empty: all of `methods.STANDARD`."""
     train: TrainConfig = field(default_factory=lambda: TrainConfig(tuning="frozen"))
-    """Training of every method; mode and seed are set by the cell."""
+    """Training of every method, which says itself what it learns from; the seed is the cell's."""
 
     def __post_init__(self) -> None:
         """Checks ranges.
@@ -112,6 +112,8 @@ def load_lab(path: Path, overrides: Mapping[str, Json] | None = None) -> LabConf
         for name in outer:
             table = table.setdefault(name, {})
         table[last] = value
+    if isinstance(tree.get("train"), dict):
+        tree["train"] = train_settings(tree["train"], str(path), "train")
     _check_keys(tree, LabConfig, str(path), "")
     try:
         return msgspec.convert(tree, LabConfig)
@@ -124,5 +126,5 @@ def _check_keys(tree: Mapping[str, Any], kind: type[Any], where: str, prefix: st
     for key, value in tree.items():
         if key not in hints:
             raise ConfigError(f"{where}: unknown key {prefix + key!r}: {nearest(key, hints)}")
-        if isinstance(value, dict) and is_dataclass(hints[key]):
+        if isinstance(value, dict) and is_dataclass(hints[key]) and key != "correction":
             _check_keys(value, hints[key], where, f"{prefix}{key}.")

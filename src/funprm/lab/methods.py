@@ -15,7 +15,6 @@
 | `outcomes+pairs` | none: scores of steps are learned from outcomes alone | as `joint+pairs` |
 """
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,16 +25,18 @@ from typing import Any
 
 import numpy as np
 
-from funprm.config import Mode, TrainConfig
+from funprm.config import ComponentConfig, TrainConfig
 from funprm.errors import ConfigError, nearest
 from funprm.evaluation.aggregation import AGGREGATORS
 from funprm.lab.corruptions import Corruption, relabelled
 from funprm.lab.peers import nait, scan
 from funprm.lab.world import MAX_STEPS, World
-from funprm.prm.reading import aggregator_of
+from funprm.prm.records import read_corrected
 from funprm.prm.scoring import PrmScorer
 from funprm.prm.training.data import TrainingData
-from funprm.prm.training.loop import TrainResult, train
+from funprm.prm.training.identity import shares_warmup
+from funprm.prm.training.job import TrainResult
+from funprm.prm.training.loop import train
 from funprm.prm.training.validation import expected_choice, weighted_auc
 from funprm.records import Json, LabelledProgram
 
@@ -94,34 +95,53 @@ class Trial:
             max_steps=MAX_STEPS,
         )
 
+    def settings(self, learns: str, *, pairs: bool = False) -> TrainConfig:
+        """Settings of training.
+
+        Args:
+            learns: what the model learns from, a name of `LEARNS`.
+            pairs: adds the pairwise loss, from the first step on.
+        """
+        config = replace(self.config, **LEARNS[learns])
+        return replace(config, pairwise=1.0, warmup_epochs=0.0) if pairs else config
+
     def train(
-        self, name: str, mode: Mode, data: TrainingData | None = None, *, pairs: bool = False
+        self, name: str, config: TrainConfig, data: TrainingData | None = None
     ) -> TrainResult:
         """Trains one model into the folder's `name`; the warm-up of `none` is shared.
 
         Args:
             name: of the folder.
-            mode: of training.
+            config: of training.
             data: in place of the trial's.
-            pairs: adds the pairwise loss, from the first step on.
         """
-        config = replace(self.config, mode=mode)
-        if pairs:
-            config = replace(config, pairwise=1.0, warmup_epochs=0.0)
         shared = self.folder / "none"
-        own = data is not None or pairs
-        warm = not own and mode in WARMED and (shared / "result.json").exists()
-        folder = self.folder / (f"{name}+pairs" if pairs else name)
-        return train(config, data or self.data, folder, init=shared if warm else None)
+        warm = (
+            data is None
+            and name != shared.name
+            and shares_warmup(config, self.settings("none"))
+            and (shared / "result.json").exists()
+        )
+        own = self.folder / name
+        return train(config, data or self.data, own, init=shared if warm else None)
 
-    def scores(
-        self, result: TrainResult, programs: Sequence[LabelledProgram]
-    ) -> list[tuple[float, ...]]:
-        """Step scores of programs by a trained model."""
-        return list(PrmScorer(result.folder / "model", "cpu").score(programs))
+    def scorer(self, result: TrainResult) -> PrmScorer:
+        """A trained model."""
+        return PrmScorer(result.folder / "model", "cpu")
 
 
-WARMED = ("joint", "table", "reweight", "table+reweight")
+def _corrected_by(name: str) -> Mapping[str, Any]:
+    return {"correction": ComponentConfig(name=name)}
+
+
+LEARNS: Mapping[str, Mapping[str, Any]] = {
+    "orm": {"labels": "outcome"},
+    "none": {"clean_outcomes": False, **_corrected_by("none")},
+    "joint": _corrected_by("none"),
+    **{n: _corrected_by(n) for n in ("table", "reweight", "table+reweight", "posterior")},
+}
+"""Settings of training that say what a model learns from, by the name of the method that learns
+from nothing else."""
 
 WITHOUT_REWARDS = ("orm", "orm+pairs", "outcomes+pairs")
 """Methods that see no rewards of partial programs: one cell per seed."""
@@ -129,41 +149,39 @@ WITHOUT_REWARDS = ("orm", "orm+pairs", "outcomes+pairs")
 Fitted = tuple[TrainResult, Rewards]
 
 
-def _raw(programs: Sequence[LabelledProgram]) -> dict[str, float]:
+def _fitted(programs: Sequence[LabelledProgram]) -> dict[str, float]:
+    """The rewards that programs are labelled with, by prefix."""
     return {
-        prefix: k / n
+        prefix: reward
         for program in programs
-        for prefix, k, n in zip(program.prefixes[:-1], program.k, program.n, strict=False)
-        if n
+        for step, prefix in enumerate(program.prefixes[:-1])
+        if (reward := program.reward(step)) is not None
     }
 
 
-def _mode(mode: Mode, *, pairs: bool = False) -> Callable[[Trial], Fitted]:
+def _corrected(result: TrainResult) -> dict[str, float]:
+    return {prefix: item.reward for prefix, item in read_corrected(result.folder).items()}
+
+
+def _plain(learns: str, *, pairs: bool = False) -> Callable[[Trial], Fitted]:
     def fit(trial: Trial) -> Fitted:
-        result = trial.train(mode, mode, pairs=pairs)
-        raw = {} if mode == "orm" else _raw(trial.data.train)
-        return result, {**raw, **_corrected(result)}
+        config = trial.settings(learns, pairs=pairs)
+        result = trial.train(f"{learns}+pairs" if pairs else learns, config)
+        measured = {} if config.outcome_only else _fitted(trial.data.train)
+        return result, {**measured, **_corrected(result)}
 
     return fit
 
 
-def _corrected(result: TrainResult) -> dict[str, float]:
-    path = result.folder / "corrected.jsonl"
-    if not path.exists():
-        return {}
-    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return {row["prefix"]: row["reward"] for row in rows}
-
-
 def _outcomes_in_pairs(trial: Trial) -> Fitted:
     data = replace(trial.data, train=relabelled(trial.data.train, {}))
-    return trial.train("outcomes", "joint", data, pairs=True), {}
+    return trial.train("outcomes+pairs", trial.settings("joint", pairs=True), data), {}
 
 
-def _on(trial: Trial, name: str, mode: Mode, data: TrainingData) -> Fitted:
+def _on(trial: Trial, name: str, learns: str, data: TrainingData) -> Fitted:
     """Trains on other labels; prefixes that lost theirs count as measured."""
-    result = trial.train(name, mode, data)
-    return result, {**_raw(trial.data.train), **_raw(data.train), **_corrected(result)}
+    result = trial.train(name, trial.settings(learns), data)
+    return result, {**_fitted(trial.data.train), **_fitted(data.train), **_corrected(result)}
 
 
 def _pooled(trial: Trial) -> Fitted:
@@ -194,8 +212,9 @@ def _nait(trial: Trial) -> Fitted:
 
     def fit(programs: Sequence[LabelledProgram]) -> list[tuple[float, ...]]:
         name = f"nait-{len(rounds)}"
-        rounds.append(trial.train(name, "none", replace(trial.data, train=programs)))
-        return trial.scores(rounds[-1], programs)
+        data = replace(trial.data, train=programs)
+        rounds.append(trial.train(name, trial.settings("none"), data))
+        return list(trial.scorer(rounds[-1]).score(programs))
 
     labelled = nait(trial.data.train, fit)
     return _on(trial, "nait", "joint", replace(trial.data, train=labelled))
@@ -222,22 +241,16 @@ def _posterior_shuffled(trial: Trial) -> Fitted:
 
 
 STANDARD: Mapping[str, Callable[[Trial], Fitted]] = {
-    "orm": _mode("orm"),
-    "none": _mode("none"),
-    "joint": _mode("joint"),
-    "table": _mode("table"),
-    "reweight": _mode("reweight"),
-    "table+reweight": _mode("table+reweight"),
-    "posterior": _mode("posterior"),
+    **{name: _plain(name) for name in LEARNS},
     "pooled": _pooled,
     "table-shuffled": _table_shuffled,
     "posterior-shuffled": _posterior_shuffled,
     "scan": _scan,
     "nait": _nait,
-    "orm+pairs": _mode("orm", pairs=True),
+    "orm+pairs": _plain("orm", pairs=True),
     "outcomes+pairs": _outcomes_in_pairs,
-    "joint+pairs": _mode("joint", pairs=True),
-    "posterior+pairs": _mode("posterior", pairs=True),
+    "joint+pairs": _plain("joint", pairs=True),
+    "posterior+pairs": _plain("posterior", pairs=True),
 }
 """All methods by name, in the order of tables."""
 
@@ -270,9 +283,9 @@ def measure(trial: Trial, method: str, key: str) -> Cell:
     seconds = time.monotonic() - start
     world, corruption = trial.world, trial.corruption.text
     test = world.programs["test"]
-    scores = trial.scores(result, test)
-    used = aggregator_of(method.removesuffix("+pairs"))
-    totals = [AGGREGATORS[used](s) for s in scores]
+    scorer = trial.scorer(result)
+    scores = list(scorer.score(test))
+    totals = [AGGREGATORS[scorer.reading.aggregator](s) for s in scores]
     return Cell(
         key=key,
         seed=world.seed,
@@ -281,7 +294,7 @@ def measure(trial: Trial, method: str, key: str) -> Cell:
         errors=_errors(world, rewards) if rewards else (),
         step_auc=_step_auc(world, scores),
         choices=_choices(test, totals),
-        criterion=float(result.validation.get("criterion", 0.0)),
+        criterion=result.validation.criterion if result.validation else 0.0,
         seconds=round(seconds, 3),
     )
 
@@ -338,6 +351,6 @@ def _choices(
 
 
 def settings_of(config: TrainConfig) -> dict[str, Json]:
-    """What of the training settings determines cells; mode, seed and device are the cell's."""
-    left_out = ("mode", "seed", "device", "tensorboard")
+    """What of the training settings determines cells; what the cell sets itself is left out."""
+    left_out = ("labels", "clean_outcomes", "correction", "seed", "device", "tensorboard")
     return {k: v for k, v in asdict(config).items() if k not in left_out}

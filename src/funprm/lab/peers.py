@@ -1,18 +1,14 @@
 """Published denoisers of Monte-Carlo rewards, in short versions of our own.
 
 They change the labels that a reward model is fitted to; everything else (features, steps of
-training, clean outcomes beside the batches as in mode `joint`) is that of the other methods.
+training, clean outcomes beside the batches) is that of the other methods.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from funprm.lab.corruptions import relabelled
 from funprm.records import LabelledProgram
-
-PARTS = 1_000_000
-"""A learned reward r is written as round(r PARTS) passes of PARTS completions."""
 
 CONFIDENT = 0.75
 """SCAN: least share of passing programs of a problem that is learned from."""
@@ -56,7 +52,7 @@ def scan(programs: Sequence[LabelledProgram]) -> list[LabelledProgram]:
 def _scanned(program: LabelledProgram, confidence: float) -> LabelledProgram:
     steps = len(program.steps)
     if program.k[-1]:
-        return _labelled(program, [1.0] * steps)
+        return replace(program, rewards=(1.0,) * steps)
     error = next(i for i in range(steps) if program.n[i] and not program.k[i])
     labels: list[float | None] = [None] * steps
     labels[error] = 0.0
@@ -64,14 +60,7 @@ def _scanned(program: LabelledProgram, confidence: float) -> LabelledProgram:
         if program.n[i]:
             soft = min(program.k[i] / program.n[i] / confidence, 1.0)
             labels[i] = soft if error - i <= TOLERANCE else 1.0
-    return _labelled(program, labels)
-
-
-def _labelled(program: LabelledProgram, labels: Sequence[float | None]) -> LabelledProgram:
-    """The program with rewards for labels; the last step keeps its verdict if it has a label."""
-    k = tuple(0 if label is None else round(label * PARTS) for label in labels)
-    n = tuple(0 if label is None else PARTS for label in labels)
-    return replace(program, k=k, n=n)
+    return replace(program, rewards=tuple(labels))
 
 
 def nait(
@@ -90,24 +79,26 @@ def nait(
         fit: trains on programs and returns the step scores of each.
     """
     for _ in range(ROUNDS):
-        found = _by_prefix(programs, fit(programs))
-        evidence = {}
-        for prefix, (k, n, score) in found.items():
-            overruled = (k / n - 0.5) * (score - 0.5) < 0 and abs(score - 0.5) >= SURE - 0.5
-            evidence[prefix] = (PARTS * int(score > 0.5), PARTS) if overruled else (k, n)
-        programs = relabelled(programs, evidence)
+        scored = _by_prefix(programs, fit(programs))
+        rewards = {
+            prefix: float(score > 0.5) if _overruled(reward, score) else reward
+            for prefix, (reward, score) in scored.items()
+        }
+        programs = [program.with_rewards(rewards) for program in programs]
     return list(programs)
+
+
+def _overruled(reward: float, score: float) -> bool:
+    return (reward - 0.5) * (score - 0.5) < 0 and abs(score - 0.5) >= SURE - 0.5
 
 
 def _by_prefix(
     programs: Iterable[LabelledProgram], scores: Scores
-) -> Mapping[str, tuple[int, int, float]]:
-    """Evidence and score of every labelled prefix."""
-    return {
-        prefix: (k, n, score)
-        for program, steps in zip(programs, scores, strict=True)
-        for prefix, k, n, score in zip(
-            program.prefixes[:-1], program.k, program.n, steps, strict=False
-        )
-        if n
-    }
+) -> Mapping[str, tuple[float, float]]:
+    """Reward and score of every labelled prefix."""
+    found = {}
+    for program, steps in zip(programs, scores, strict=True):
+        for step, prefix in enumerate(program.prefixes[:-1] if steps else ()):
+            if (reward := program.reward(step)) is not None:
+                found[prefix] = (reward, steps[step])
+    return found

@@ -164,8 +164,7 @@ def _curves(run: Run, pools: Pools, chosen: Sequence[Selector]) -> Iterator[Curv
 
 def _highlight(config: RunConfig, chosen: Sequence[Selector]) -> str:
     """The last model that corrects its rewards, if there is one."""
-    names = [n for n, m in config.models.items() if m.mode not in ("orm", "none", "joint")]
-    wanted = [f"score:{name}" for name in names]
+    wanted = [f"score:{name}" for name, model in config.models.items() if model.corrects]
     return next((s.name for s in reversed(chosen) if s.name in wanted), "")
 
 
@@ -185,7 +184,7 @@ def _settings(config: RunConfig) -> dict[str, str]:
         "programs per problem": str(config.generate.n),
         "completions per prefix": str(config.rollout.k),
         "aggregator": config.select.aggregator,
-        "models": ", ".join(f"{name} ({m.mode})" for name, m in config.models.items()) or "none",
+        "models": "; ".join(f"{n} ({m.summary})" for n, m in config.models.items()) or "none",
         "seed": str(config.seed),
     }
 
@@ -236,15 +235,13 @@ def _last_table(corrected: Mapping[str, dict[str, float]]) -> dict[str, float]:
 def _training_curves(run: Run) -> Iterator[TrainingCurve]:
     """Loss and validation accuracy of every model; the correcting phase is not part of it."""
     for name in run.config.models:
-        path = model_folder(run, name) / "curves.jsonl"
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        rows = [row for row in rows if row["phase"] != "correct"]
+        from funprm.prm.records import read_curves
+
+        points = [p for p in read_curves(model_folder(run, name)) if p.phase != "correct"]
         kept = run.trained[name]["best_step"]
-        chosen = next((row["epoch"] for row in rows if row["step"] == kept), None)
-        loss = tuple((row["epoch"], row["loss"]) for row in rows)
-        accuracy = tuple(
-            (row["epoch"], row["validation"]["criterion"]) for row in rows if row.get("validation")
-        )
+        chosen = next((point.epoch for point in points if point.step == kept), None)
+        loss = tuple((point.epoch, point.loss) for point in points)
+        accuracy = tuple((p.epoch, p.validation.criterion) for p in points if p.validation)
         yield TrainingCurve(model=name, measure="training loss", points=loss, chosen=chosen)
         if accuracy:
             yield TrainingCurve(

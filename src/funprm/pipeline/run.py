@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 
 from funprm import __version__, registry
 from funprm.config import ComponentConfig, RunConfig
+from funprm.errors import MissingPackageError
 from funprm.interfaces import Dataset, Executor, Policy, Progress
 from funprm.pipeline.stage import Outcome
 from funprm.records import (
@@ -191,3 +192,11 @@ def _check_components(config: RunConfig, *, with_dataset: bool) -> None:
     ):
         if part is not None:
             registry.check_options(group, part.name, part.options)  # type: ignore[arg-type]
+    for model in config.models.values():
+        if model.corrects:
+            part = model.correction
+            try:
+                registry.check_options("corrections", part.name, part.options)
+            except MissingPackageError as error:
+                if error.name != "torch":  # else training says it; other stages do without
+                    raise

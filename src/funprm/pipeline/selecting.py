@@ -14,7 +14,6 @@ from funprm.pipeline.judging import Docket
 from funprm.pipeline.run import Run
 from funprm.pipeline.stage import Outcome, Stage, derived_records, listed
 from funprm.pipeline.training import score
-from funprm.prm.reading import aggregator_of
 from funprm.records import Generation, Problem, Score, Selection, Status, Verdict, key_of
 
 
@@ -200,8 +199,9 @@ def _selector(config: RunConfig, name: str) -> Selector:
     if "score:" in name and model not in config.models:
         hint = nearest(model, config.models) if config.models else "there are no models"
         raise ConfigError(f"selector {name!r}: no model {model!r} in [models]; {hint}")
-    mode = config.models[model].mode if model in config.models else ""
-    default = aggregator_of(mode, config.select.aggregator)
+    default = config.select.aggregator
+    if model in config.models:
+        default = config.models[model].aggregator(default)
     return parse_selector(name, AGGREGATORS, default=default)
 
 

@@ -1,6 +1,6 @@
 """Reward models: the stages that train them and score every candidate."""
 
-import json
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +18,9 @@ from funprm.steps import step_texts
 
 if TYPE_CHECKING:
     from funprm.prm.training.data import TrainingData
+
+
+_log = logging.getLogger(__name__)
 
 
 def model_folder(run: Run, name: str) -> Path:
@@ -88,7 +91,13 @@ def _set_aside(run: Run, wanted: Mapping[str, str]) -> None:
         )
         if folder.exists() and found != key:
             earlier.mkdir(parents=True, exist_ok=True)
-            folder.rename(_free_name(earlier / f"{name}-{found[:16]}"))
+            kept = folder.rename(_free_name(earlier / f"{name}-{found[:16]}"))
+            _log.warning(
+                "model %r was trained with other settings, data or version: it is kept in %s, and "
+                "trained anew",
+                name,
+                kept,
+            )
         if not folder.exists() and (kept := earlier / f"{name}-{key[:16]}").exists():
             kept.rename(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +131,9 @@ def _take_models(run: Run, noted: Record | None) -> Taken:
 
 
 def _trained(run: Run) -> Outcome:
-    facts = {name: {"step": r["best_step"], **r["validation"]} for name, r in run.trained.items()}
+    facts = {
+        name: {"step": r["best_step"], **(r["validation"] or {})} for name, r in run.trained.items()
+    }
     missing = [
         f"{name}: {r['not_fitting']} programs do not fit its input"
         for name, r in run.trained.items()
@@ -254,9 +265,8 @@ def labelled_program(
 
 
 def corrected_rewards(run: Run, model: str) -> dict[str, float]:
-    """Corrected rewards by prefix key, where a model's mode corrects."""
-    path = model_folder(run, model) / "corrected.jsonl"
-    if not path.exists():
-        return {}
-    rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-    return {row["prefix"]: row["reward"] for row in rows}
+    """Corrected rewards by prefix key; empty where a model corrects none."""
+    from funprm.prm.records import read_corrected
+
+    found = read_corrected(model_folder(run, model))
+    return {prefix: item.reward for prefix, item in found.items()}

@@ -170,8 +170,8 @@ def _merged(
     steps, targets, weights = [], [], []
     wanted = {"all": range(last + 1), "partial": range(last), "outcome": range(last, last + 1)}
     for step in range(last + 1):
-        known = [p.k[step] / p.n[step] for p, _ in group if p.n and p.n[step]]
-        known = known if step in wanted[labels] else []
+        found = [p.reward(step) for p, _ in group] if step in wanted[labels] else []
+        known = [reward for reward in found if reward is not None]
         if known or whole:
             steps.append(step)
             targets.append(sum(known) / max(1, len(known)))

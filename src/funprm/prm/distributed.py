@@ -25,7 +25,7 @@ the launcher ends all ranks much sooner where one of them fails."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ranks:
+class ProcessGroup:
     """This process among those that train together; alone by default: nothing is exchanged."""
 
     rank: int = 0
@@ -91,11 +91,11 @@ class Ranks:
                 dist.barrier()
 
 
-def current() -> Ranks:
+def current() -> ProcessGroup:
     """The group that this process has joined; alone if none."""
     if dist.is_available() and dist.is_initialized():
-        return Ranks(dist.get_rank(), dist.get_world_size())
-    return Ranks()
+        return ProcessGroup(dist.get_rank(), dist.get_world_size())
+    return ProcessGroup()
 
 
 @contextmanager

@@ -1,17 +1,15 @@
 """What a training run leaves in its folder."""
 
-import json
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from funprm.disk import atomic_file, write_atomically
+from funprm.disk import atomic_file
 from funprm.errors import StoreError
-from funprm.records import Json
 
 
 def warmup_of(folder: Path) -> Path:
@@ -46,8 +44,3 @@ def load(path: Path) -> dict[str, Any]:
         )
     loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return loaded
-
-
-def write_jsonl(path: Path, rows: Sequence[Mapping[str, Json]]) -> None:
-    """JSON lines, as `store` writes."""
-    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows).encode())

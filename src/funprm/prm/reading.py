@@ -12,15 +12,8 @@ from funprm.evaluation.aggregation import AGGREGATORS
 from funprm.records import Json
 from funprm.steps import STEP_RULE
 
-
-def aggregator_of(mode: str, wanted: str = "mean") -> str:
-    """The aggregator for a model's step scores: an outcome model is read at its last step.
-
-    Args:
-        mode: of training; empty: unknown.
-        wanted: for all other models.
-    """
-    return "last" if mode == "orm" else wanted
+_OLDER = {"orm": "last"}
+"""Aggregators of older versions' modes, others than the mean."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +40,7 @@ def reading_of(settings: Mapping[str, Json], where: object) -> Reading:
     """The reading that a model's folder stores.
 
     Folders of older versions store none: their steps are by rule 1, their cap is unknown, and the
-    mode of training tells the aggregator.
+    mode of training, a setting of that time, tells the aggregator.
 
     Args:
         settings: what the folder's `funprm.json` holds.
@@ -56,7 +49,7 @@ def reading_of(settings: Mapping[str, Json], where: object) -> Reading:
     Raises:
         ModelError: what is stored is damaged, or its steps are not those of this version.
     """
-    older = {"rule": 1, "aggregator": aggregator_of(str(settings.get("mode", "")))}
+    older = {"rule": 1, "aggregator": _OLDER.get(str(settings.get("mode")), "mean")}
     try:
         reading = Reading(**settings.get("reading", older))
         cap = reading.max_steps

@@ -5,9 +5,17 @@ nothing, or raises an AssertionError that lists every promise that is broken.
 """
 
 from funprm.console import SilentProgress
+from funprm.testing.corrections import check_correction
 from funprm.testing.datasets import check_dataset
 from funprm.testing.executors import check_executor
 from funprm.testing.fakes import ScriptedPolicy
 from funprm.testing.policies import check_policy
 
-__all__ = ["ScriptedPolicy", "SilentProgress", "check_dataset", "check_executor", "check_policy"]
+__all__ = [
+    "ScriptedPolicy",
+    "SilentProgress",
+    "check_correction",
+    "check_dataset",
+    "check_executor",
+    "check_policy",
+]

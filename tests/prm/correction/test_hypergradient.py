@@ -199,7 +199,7 @@ def test_adam_response_is_close_to_the_exact_derivative_of_its_step(setting: Set
 
     moved, optimizer = after(flat)
     v = s.gradient(s.outer_loss(moved), moved)
-    w = hypergradient.response(v, optimizer, {id(p): n for n, p in moved.items()})
+    w = hypergradient.optimizer_response(v, optimizer, {id(p): n for n, p in moved.items()})
     found = []
     for batch, share in zip(s.inner, s.shares, strict=True):
         tangent = hypergradient.tangent_jvp(
@@ -233,7 +233,9 @@ def test_unseen_tokens_do_not_drown_the_adam_response() -> None:
     optimizer = torch.optim.AdamW([parameter], lr=0.1)
     parameter.grad = torch.tensor([1.0, 0.0]).double()
     optimizer.step()
-    w = hypergradient.response({"p": torch.ones(2).double()}, optimizer, {id(parameter): "p"})
+    w = hypergradient.optimizer_response(
+        {"p": torch.ones(2).double()}, optimizer, {id(parameter): "p"}
+    )
     assert w["p"].tolist() == pytest.approx([0.1, 0.0])
 
 

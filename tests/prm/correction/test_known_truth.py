@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from funprm.config import TrainConfig
+from funprm.config import ComponentConfig, TrainConfig
 from funprm.prm.training.data import TrainingData
 from funprm.prm.training.loop import train
 from funprm.records import LabelledProgram
@@ -31,9 +31,8 @@ def test_bias_is_repaired(base: Path, tmp_path: Path) -> None:
     }
     config = TrainConfig(
         base=str(base),
-        mode="table",
+        correction=ComponentConfig(name="table", options={"prior": 0.03}),
         lr=3e-3,
-        prior=0.03,
         epochs=4.0,
         warmup_epochs=2.0,
         device="cpu",
@@ -48,4 +47,6 @@ def test_bias_is_repaired(base: Path, tmp_path: Path) -> None:
         errors["none"] = np.square([row["k"] / row["n"] for row in rows] - true).mean()
     assert errors["table"] < 0.8 * errors["none"]
     assert errors["control"] > errors["table"]
-    assert table.validation["brier"] < 0.5 * control.validation["brier"]
+    assert table.validation is not None
+    assert control.validation is not None
+    assert table.validation.brier < 0.5 * control.validation.brier

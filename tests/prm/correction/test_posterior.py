@@ -1,11 +1,13 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from funprm.errors import TrainingError
-from funprm.prm.correction.posterior import Channel, Evidence, corrected_programs, posterior_rewards
+from funprm.prm.correction.base import Evidence
+from funprm.prm.correction.posterior import Channel, Posterior, posterior_rewards
+from funprm.prm.records import read_corrected, write_corrected
+from funprm.records import LabelledProgram
 from tests.prm.world import program
 
 RNG = np.random.default_rng(0)
@@ -26,7 +28,9 @@ def measured(channel: str, n: int) -> tuple[Evidence, np.ndarray]:
     programs = rng.integers(1, 5, ROWS).astype(float)
     passed = rng.binomial(programs.astype(int), VALUES).astype(float)
     full = np.full(ROWS, float(n))
-    return Evidence(k=k, n=full, passed=passed, programs=programs), k / n
+    return Evidence(
+        prefixes=[*map(str, range(ROWS))], k=k, n=full, passed=passed, programs=programs
+    ), k / n
 
 
 def error(rewards: np.ndarray) -> float:
@@ -60,6 +64,7 @@ def test_outcomes_that_say_nothing_are_found_out() -> None:
     evidence, raw = measured("none", 8)
     shuffled = RNG.permutation(ROWS)
     blind = Evidence(
+        prefixes=evidence.prefixes,
         k=evidence.k,
         n=evidence.n,
         passed=evidence.passed[shuffled],
@@ -68,32 +73,43 @@ def test_outcomes_that_say_nothing_are_found_out() -> None:
     assert error(posterior_rewards(blind)[0]) > 2 * error(posterior_rewards(evidence)[0])
 
 
+def corrected(programs: list[LabelledProgram], folder: Path) -> list[float | None]:
+    """First rewards as they are fitted, and `corrected.jsonl`."""
+    posterior, known = Posterior(), Evidence.of(programs)
+    rewards = posterior.prepare(known, 0)
+    assert rewards is not None
+    found = dict(zip(known.prefixes, rewards.tolist(), strict=True))
+    write_corrected(folder, known.records(rewards=rewards.tolist()))
+    return [p.with_rewards(found).reward(0) for p in programs]
+
+
 def test_programs_get_their_rewards_and_keep_their_verdicts(tmp_path: Path) -> None:
     programs = [
         program("p", "ab", [3, 1], [4, 1]),
         program("p", "ax", [3, 0], [4, 1]),
         program("q", "c", [1], [1]),
     ]
-    corrected = corrected_programs(programs, tmp_path)
-    (row,) = (json.loads(line) for line in (tmp_path / "corrected.jsonl").read_text().splitlines())
-    assert row["prefix"] == programs[0].prefixes[0] == programs[1].prefixes[0]
-    assert (row["k"], row["n"]) == (3, 4)
-    assert [p.outcome for p in corrected] == [p.outcome for p in programs]
-    shares = [p.k[0] / p.n[0] for p in corrected[:2]]
-    assert shares == pytest.approx([row["reward"]] * 2, abs=1e-6)
-    assert corrected[2] == programs[2]
-    assert set(json.loads((tmp_path / "channel.json").read_text())) == set(Channel.__slots__)
+    first, second, verdict = corrected(programs, tmp_path)
+    ((prefix, item),) = read_corrected(tmp_path).items()
+    assert prefix == programs[0].prefixes[0] == programs[1].prefixes[0]
+    assert (item.k, item.n, item.weight) == (3, 4, 1.0)
+    assert first == second == item.reward != 3 / 4
+    assert verdict == 1.0
 
 
-def test_without_verdicts_of_their_own_programs_are_refused() -> None:
+def test_it_tells_its_channel() -> None:
+    posterior = Posterior()
+    posterior.prepare(measured("none", 8)[0], 0)
+    assert set(posterior.diagnostics()["channel"]) == set(Channel.__slots__)
+
+
+def test_without_verdicts_of_their_own_programs_are_refused(tmp_path: Path) -> None:
     programs = [program("p", "ab", [3, 0], [4, 0]), program("p", "ac", [1, 0], [4, 0])]
-    with pytest.raises(TrainingError, match="none of 2 has one; .*: judge these programs"):
-        corrected_programs(programs, None)
-    corrected = corrected_programs([*programs, program("p", "ad", [2, 1], [4, 1])], None)
-    assert all(p.n[0] for p in corrected)
+    with pytest.raises(TrainingError, match="none of those behind 1 rewards has one; .*: judge"):
+        corrected(programs, tmp_path)
+    one = program("p", "ad", [2, 1], [4, 1])
+    assert all(reward is not None for reward in corrected([*programs, one], tmp_path))
 
 
-def test_without_completions_nothing_changes(tmp_path: Path) -> None:
-    programs = [program("p", "ab", [0, 1], [0, 1])]
-    assert corrected_programs(programs, tmp_path) == programs
-    assert not list(tmp_path.iterdir())
+def test_without_completions_nothing_changes() -> None:
+    assert Posterior().prepare(Evidence.of([program("p", "ab", [0, 1], [0, 1])]), 0) is None

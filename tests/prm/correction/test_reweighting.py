@@ -1,46 +1,44 @@
+from dataclasses import replace
+
 import torch
 
 from funprm.prm.batches import CLEAN
-from funprm.prm.correction.combined import Correction
-from funprm.prm.correction.moment import Moment
-from funprm.prm.correction.reweighting import Reweighter
+from funprm.prm.correction.base import CorrectionBatch, weighted
+from funprm.prm.correction.exam import batches, evidence
+from funprm.prm.correction.reweighting import Reweighting
 
 
-def moment(gradient: list[float]) -> Moment:
+def make() -> Reweighting:
+    reweighting = Reweighting()
+    reweighting.prepare(evidence(), seed=0)
+    return reweighting
+
+
+def step(gradient: list[float]) -> CorrectionBatch:
     """Rows whose rewards are 0 though the model says 0.9, and rows on which both agree."""
     logits, rewards = torch.tensor([2.2, 2.2, 2.2, -2.2]), torch.tensor([0.0, 0.0, 1.0, 0.0])
     ones = torch.ones(4)
-    return Moment(torch.arange(4), rewards, logits, ones, ones, torch.tensor(gradient))
+    return CorrectionBatch(torch.arange(4), rewards, logits, ones, ones, torch.tensor(gradient))
 
 
-def test_weights_start_at_one_and_clean_labels_keep_it() -> None:
-    reweighter = Reweighter(2, seed=0)
-    z, r, rows = (
-        torch.tensor([0.3, 1.0, 2.0]),
-        torch.tensor([0.0, 1.0, 0.5]),
-        torch.tensor([0, 1, CLEAN]),
-    )
-    assert reweighter.weights(z, r, rows).tolist() == [1.0, 1.0, 1.0]
+def test_weights_start_at_one() -> None:
+    batch, logits = next(batches(evidence()))
+    assert make().weights(logits, batch).tolist() == [1.0] * len(logits)
 
 
-def test_rows_that_hurt_lose_weight() -> None:
-    reweighter = Reweighter(4, seed=0)
-    correction = Correction(None, reweighter)
-    m = moment([0.0] * 4)
+def test_rows_that_hurt_lose_weight_and_clean_labels_keep_it() -> None:
+    reweighting = make()
+    seen = step([0.0] * 4)
     for _ in range(50):
-        before = reweighter.weights(m.logits, m.rewards, m.rows)
+        before = reweighting._omega(seen.logits, seen.rewards)
         # Raising the rewards of the first two would lower the outer loss.
-        correction.update(moment([-1.0, -1.0, 1.0, 1.0]))
-    weights = reweighter.weights(m.logits, m.rewards, m.rows)
+        reweighting.update(step([-1.0, -1.0, 1.0, 1.0]))
+    weights = reweighting._omega(seen.logits, seen.rewards).detach()
     assert float(weights[:2].max()) < 0.7 < 1.0 < float(weights[2:].min())
-    assert torch.equal(reweighter.value, before)
-
-
-def test_state_continues() -> None:
-    one, other = Reweighter(4, seed=0), Reweighter(4, seed=1)
-    Correction(None, one).update(moment([-1.0, -1.0, 1.0, 1.0]))
-    other.restore(one.state())
-    for reweighter in (one, other):
-        Correction(None, reweighter).update(moment([-1.0, 1.0, 1.0, 1.0]))
-    m = moment([0.0] * 4)
-    assert torch.equal(*(r.weights(m.logits, m.rewards, m.rows) for r in (one, other)))
+    assert torch.equal(reweighting.value[:4], before.detach())
+    batch, logits = next(batches(evidence()))
+    batch = replace(batch, weights=torch.ones_like(batch.weights))
+    found = weighted(reweighting, logits, batch)
+    clean = batch.rows == CLEAN
+    assert found[clean].tolist() == [1.0] * int(clean.sum())
+    assert bool((found[~clean] != 1.0).all())

@@ -119,7 +119,7 @@ def test_experts_are_trained_in_bfloat16(
         warmup_epochs=0.2,
         max_tokens=64,
     )
-    assert train(config, small_data(), tmp_path).rows_touched
+    assert train(config, small_data(), tmp_path).correction["touched"]
 
 
 @pytest.mark.parametrize("name", EXPERTS)
@@ -156,7 +156,7 @@ def test_where_forward_mode_fails_finite_differences_serve(
         "warmup_epochs": 0.2,
         "max_tokens": 64,
     }
-    assert train(TrainConfig(**settings), small_data(), tmp_path / "auto").rows_touched
+    assert train(TrainConfig(**settings), small_data(), tmp_path / "auto").correction["touched"]
     (line,) = [
         r.getMessage() for r in caplog.records if r.name == "funprm.prm.training.optimizer_step"
     ]

@@ -15,7 +15,7 @@ from funprm.prm.models.frozen import HEAD, LIKELIHOODS, Bank
 from funprm.prm.scoring import PrmScorer
 from funprm.prm.training.loop import train
 from tests.prm.precision import double_precision
-from tests.prm.world import rows_of, small_data
+from tests.prm.world import learns, rows_of, small_data
 
 DATA = small_data()
 
@@ -81,7 +81,7 @@ def test_features_do_not_depend_on_the_company(base: Path) -> None:
 def test_all_of_training_works_on_features(
     config: Callable[..., TrainConfig], tmp_path: Path, mode: Any
 ) -> None:
-    settings = config(mode=mode, head_hidden=4 if mode == "orm" else 0)
+    settings = config(**learns(mode), head_hidden=4 if mode == "orm" else 0)
     result = train(settings, DATA, tmp_path / "a")
     again = train(settings, DATA, tmp_path / "b")
     assert result.validation == again.validation
@@ -99,9 +99,9 @@ def test_all_of_training_works_on_features(
 def test_features_are_computed_once(
     config: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(config(mode="none", epochs=0.5), DATA, tmp_path / "a")
+    train(config(**learns("none"), epochs=0.5), DATA, tmp_path / "a")
     monkeypatch.setattr(Bank, "_add", lambda *_: pytest.fail("computed again"))
-    train(config(mode="orm", epochs=0.5), DATA, tmp_path / "b")
+    train(config(**learns("orm"), epochs=0.5), DATA, tmp_path / "b")
     assert list(PrmScorer(tmp_path / "a" / "model", "cpu").score(DATA.train[:2]))
 
 
@@ -110,7 +110,7 @@ def test_hypergradients_agree_on_features(
 ) -> None:
     found = {}
     for method in ("exact", "fd"):
-        settings = config(mode="table", hypergradient=method, optimizer="sgd", lr=0.05)
+        settings = config(**learns("table"), hypergradient=method, optimizer="sgd", lr=0.05)
         with double_precision():
             train(settings, DATA, tmp_path / method)
         found[method] = [r["reward"] for r in rows_of(tmp_path / method / "corrected.jsonl")]
@@ -120,7 +120,7 @@ def test_hypergradients_agree_on_features(
 def test_a_model_without_its_head_or_trunk_is_refused(
     config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
-    train(config(mode="none", epochs=0.5), DATA, tmp_path)
+    train(config(**learns("none"), epochs=0.5), DATA, tmp_path)
     settings = tmp_path / "model" / "funprm.json"
     text = settings.read_text()
     settings.write_text(text.replace('"trunk": "', '"trunk": "0'))
@@ -137,7 +137,7 @@ def test_a_program_that_does_not_fit_has_no_features(
 ) -> None:
     long = replace(DATA.train[0], steps=("x" * 99,), k=(1,), n=(1,), prefixes=("x",))
     data = replace(DATA, train=[*DATA.train, long])
-    assert train(config(mode="none", epochs=0.5), data, tmp_path).not_fitting == 1
+    assert train(config(**learns("none"), epochs=0.5), data, tmp_path).not_fitting == 1
     assert list(PrmScorer(tmp_path / "model", "cpu").score([long])) == [()]
 
 

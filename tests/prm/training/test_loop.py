@@ -10,14 +10,14 @@ from safetensors.torch import load_file
 
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError, ModelError, StoreError, TrainingError
+from funprm.lab.methods import LEARNS
 from funprm.prm.folder import load, store
 from funprm.prm.scoring import PrmScorer
 from funprm.prm.training import loop as training
 from funprm.prm.training.loop import train
-from funprm.prm.training.schedule import CORRECTING
 from funprm.records import Json
 from tests.prm.precision import double_precision
-from tests.prm.world import rows_of, small_data
+from tests.prm.world import learns, rows_of, small_data
 
 DATA = small_data()
 
@@ -62,7 +62,8 @@ def curves(folder: Path) -> list[Json]:
     measured = ("tokens_per_second", "peak_memory")
     rows = rows_of(folder / "curves.jsonl")
     assert all(row[name] > 0 for row in rows for name in measured)
-    return [{k: v for k, v in row.items() if k not in measured} for row in rows]
+    left_out = (*measured, "crc")
+    return [{k: v for k, v in row.items() if k not in left_out} for row in rows]
 
 
 def same(a: Path, b: Path) -> bool:
@@ -70,27 +71,29 @@ def same(a: Path, b: Path) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[n], right[n]) for n in left)
 
 
-@pytest.mark.parametrize("mode", ["orm", "none", "joint", "table", "reweight", "table+reweight"])
+@pytest.mark.parametrize("mode", LEARNS)
 def test_a_run_leaves_model_curves_and_result(
     config: Callable[..., TrainConfig], tmp_path: Path, mode: str
 ) -> None:
-    result = train(config(mode=mode), DATA, tmp_path)
+    result = train(config(**learns(mode)), DATA, tmp_path)
     curves = rows_of(tmp_path / "curves.jsonl")
     assert all(np.isfinite(entry["loss"]) for entry in curves)
     validated = [e["validation"]["criterion"] for e in curves if "validation" in e]
-    assert result.validation["criterion"] in validated
-    assert result.validation["criterion"] > max(validated) - 0.2
+    assert result.validation is not None
+    assert result.validation.criterion in validated
+    assert result.validation.criterion > max(validated) - 0.2
     assert result.best_step in [e["step"] for e in curves if "validation" in e]
-    assert set(result.validation["best_of_n"]) == {"mean", "last", "min", "product", "log_odds"}
+    assert set(result.validation.best_of_n) == {"mean", "last", "min", "product", "log_odds"}
     scores = list(PrmScorer(tmp_path / "model", "cpu").score(DATA.validation))
     assert [len(s) for s in scores] == [len(p.steps) for p in DATA.validation]
     assert result.tokens > 0
-    assert train(config(mode=mode), DATA, tmp_path) == result
+    assert train(config(**learns(mode)), DATA, tmp_path) == result
     corrected = tmp_path / "corrected.jsonl"
-    assert corrected.exists() == (mode in CORRECTING)
+    assert corrected.exists() == (mode not in ("orm", "none", "joint"))
     if "table" in mode:
         rows = rows_of(corrected)
-        assert result.rows_touched == result.rows == len(rows)
+        assert result.correction["touched"] == 1.0
+        assert result.rows == len(rows)
         assert all(0 <= row["reward"] <= 1 and row["n"] == 8 for row in rows)
 
 
@@ -98,7 +101,7 @@ def test_all_modes_take_the_same_number_of_steps(
     config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
     results = {
-        mode: train(config(mode=mode, epochs=1.0, warmup_epochs=0.5), DATA, tmp_path / mode)
+        mode: train(config(**learns(mode), epochs=1.0, warmup_epochs=0.5), DATA, tmp_path / mode)
         for mode in ("orm", "none", "joint", "table")
     }
     assert len({result.steps for result in results.values()}) == 1
@@ -112,7 +115,9 @@ def test_resuming_is_bitwise(
     monkeypatch: pytest.MonkeyPatch,
     stop: int,
 ) -> None:
-    settings = config(mode="table+reweight", epochs=1.5, warmup_epochs=0.5, accumulate=1, batch=6)
+    settings = config(
+        **learns("table+reweight"), epochs=1.5, warmup_epochs=0.5, accumulate=1, batch=6
+    )
     whole = tmp_path_factory.getbasetemp() / "uninterrupted"
     expected = train(settings, DATA, whole)
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0 if stop % 2 else 1e9)
@@ -130,31 +135,33 @@ def test_resuming_is_bitwise(
 def test_a_shared_warmup_changes_nothing(
     config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
-    train(config(mode="none"), DATA, tmp_path / "none")
-    train(config(mode="joint"), DATA, tmp_path / "alone")
-    train(config(mode="joint"), DATA, tmp_path / "shared", init=tmp_path / "none")
+    train(config(**learns("none")), DATA, tmp_path / "none")
+    train(config(**learns("joint")), DATA, tmp_path / "alone")
+    train(config(**learns("joint")), DATA, tmp_path / "shared", init=tmp_path / "none")
     assert same(tmp_path / "alone", tmp_path / "shared")
     with pytest.raises(ConfigError, match="had other settings or data"):
-        train(config(mode="joint", lr=1e-4), DATA, tmp_path / "x", init=tmp_path / "none")
-    with pytest.raises(ConfigError, match="'orm' has no warm-up"):
-        train(config(mode="orm"), DATA, tmp_path / "y", init=tmp_path / "none")
+        train(config(**learns("joint"), lr=1e-4), DATA, tmp_path / "x", init=tmp_path / "none")
+    with pytest.raises(ConfigError, match="labels = 'outcome' has no warm-up"):
+        train(config(**learns("orm")), DATA, tmp_path / "y", init=tmp_path / "none")
 
 
 def test_a_saved_model_is_a_start(config: Callable[..., TrainConfig], tmp_path: Path) -> None:
-    train(config(mode="orm"), DATA, tmp_path / "orm")
-    settings = config(mode="orm", lr=1e-12, epochs=0.1, evaluate_every=0.1)
+    train(config(**learns("orm")), DATA, tmp_path / "orm")
+    settings = config(**learns("orm"), lr=1e-12, epochs=0.1, evaluate_every=0.1)
     train(settings, DATA, tmp_path / "again", init=tmp_path / "orm")
     old, new = weights(tmp_path / "orm"), weights(tmp_path / "again")
     torch.testing.assert_close(old, new)
     with pytest.raises(ModelError, match="expected the same base and tuning"):
-        train(config(mode="none", tuning="lora"), DATA, tmp_path / "x", init=tmp_path / "orm")
+        train(config(**learns("none"), tuning="lora"), DATA, tmp_path / "x", init=tmp_path / "orm")
 
 
 def test_micro_batches_add_up_to_one_batch(
     config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
     for name, size, parts in (("one", 8, 1), ("four", 2, 4)):
-        settings = config(mode="table", batch=size, accumulate=parts, epochs=1.0, warmup_epochs=0.5)
+        settings = config(
+            **learns("table"), batch=size, accumulate=parts, epochs=1.0, warmup_epochs=0.5
+        )
         with double_precision():
             train(settings, DATA, tmp_path / name)
     one, four = (
@@ -169,7 +176,7 @@ def test_hypergradients_agree_in_training(
 ) -> None:
     found = {}
     for method in ("exact", "jvp", "fd"):
-        settings = config(mode="table", hypergradient=method, optimizer="sgd", lr=0.05)
+        settings = config(**learns("table"), hypergradient=method, optimizer="sgd", lr=0.05)
         with double_precision():
             train(settings, DATA, tmp_path / method)
         found[method] = [r["reward"] for r in rows_of(tmp_path / method / "corrected.jsonl")]
@@ -181,7 +188,12 @@ def test_lora_and_squared_error_and_bf16(
     config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
     settings = config(
-        mode="table", tuning="lora", lora_rank=2, loss="mse", precision="bf16", checkpointing=True
+        **learns("table"),
+        tuning="lora",
+        lora_rank=2,
+        loss="mse",
+        precision="bf16",
+        checkpointing=True,
     )
     train(settings, DATA, tmp_path)
     assert (tmp_path / "model" / "adapter_config.json").exists()
@@ -193,12 +205,12 @@ def test_other_settings_in_a_folder_are_refused(
     config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
     with pytest.raises(InterruptedRunError):
-        train(config(mode="none"), DATA, tmp_path, report=stop_after(6))
+        train(config(**learns("none")), DATA, tmp_path, report=stop_after(6))
     with pytest.raises(StoreError, match="other settings or data"):
-        train(config(mode="none", seed=1), DATA, tmp_path)
-    train(config(mode="none"), DATA, tmp_path)
+        train(config(**learns("none"), seed=1), DATA, tmp_path)
+    train(config(**learns("none")), DATA, tmp_path)
     with pytest.raises(StoreError, match="other settings or data"):
-        train(config(mode="none"), replace(DATA, meta=()), tmp_path)
+        train(config(**learns("none")), replace(DATA, meta=()), tmp_path)
 
 
 def test_unlabelled_steps_are_masked_and_long_programs_counted(
@@ -207,17 +219,17 @@ def test_unlabelled_steps_are_masked_and_long_programs_counted(
     blank = [replace(p, k=(0,) * len(p.k), n=(0,) * len(p.n)) for p in DATA.train]
     long = replace(DATA.train[0], steps=("x" * 99,), k=(1,), n=(1,), prefixes=("x",))
     mixed = replace(DATA, train=[*DATA.train, *blank, long])
-    result = train(config(mode="none", epochs=1.0, warmup_epochs=0.0), mixed, tmp_path / "a")
+    result = train(config(**learns("none"), epochs=1.0, warmup_epochs=0.0), mixed, tmp_path / "a")
     assert result.not_fitting == 1
     with pytest.raises(TrainingError, match="no labelled training program"):
-        train(config(mode="none"), replace(DATA, train=blank), tmp_path / "b")
+        train(config(**learns("none")), replace(DATA, train=blank), tmp_path / "b")
 
 
 def test_without_validation_the_last_weights_are_kept(
     config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
-    result = train(config(mode="orm"), replace(DATA, validation=()), tmp_path)
-    assert (result.best_step, result.validation) == (result.steps, {})
+    result = train(config(**learns("orm")), replace(DATA, validation=()), tmp_path)
+    assert (result.best_step, result.validation) == (result.steps, None)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +248,7 @@ def test_unusable_data_is_refused(
     message: str,
 ) -> None:
     with pytest.raises(TrainingError, match=message):
-        train(config(mode=mode), replace(DATA, **change), tmp_path)
+        train(config(**learns(mode)), replace(DATA, **change), tmp_path)
 
 
 def test_rewards_without_variety_are_refused(
@@ -244,16 +256,16 @@ def test_rewards_without_variety_are_refused(
 ) -> None:
     failed = [replace(p, k=(0,) * len(p.k)) for p in DATA.meta]
     with pytest.raises(TrainingError, match="all meta outcomes are 0: nothing to learn"):
-        train(config(mode="table"), replace(DATA, meta=failed), tmp_path)
+        train(config(**learns("table")), replace(DATA, meta=failed), tmp_path)
     flat = [replace(p, k=(0,) * len(p.k)) for p in DATA.train]
     with pytest.raises(TrainingError, match="all training rewards are 0"):
-        train(config(mode="none"), replace(DATA, train=flat), tmp_path)
+        train(config(**learns("none")), replace(DATA, train=flat), tmp_path)
 
 
 def test_divergence_names_the_step_and_keeps_the_checkpoint(
     config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
-    settings = config(mode="none", lr=1e30, clip=0.0, evaluate_every=0.1)
+    settings = config(**learns("none"), lr=1e30, clip=0.0, evaluate_every=0.1)
     with pytest.raises(TrainingError, match=r"at step \d+ of phase .*the last checkpoint is kept"):
         train(settings, DATA, tmp_path)
     assert (tmp_path / "state" / "checkpoint.pt").exists()
@@ -267,12 +279,12 @@ def test_out_of_memory_is_one_line(
 
     monkeypatch.setattr("funprm.prm.training.optimizer_step.Learner.fit", exhausted)
     with pytest.raises(TrainingError, match="out of memory with 8 programs per batch"):
-        train(config(mode="none"), DATA, tmp_path)
+        train(config(**learns("none")), DATA, tmp_path)
 
 
 def test_missing_bases_are_one_line(config: Callable[..., TrainConfig], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot open model") as error:
-        train(config(mode="none", base=str(tmp_path / "nowhere")), DATA, tmp_path)
+        train(config(**learns("none"), base=str(tmp_path / "nowhere")), DATA, tmp_path)
     assert "\n" not in str(error.value)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from funprm.config import Mode, TrainConfig
+from funprm.config import TrainConfig
 from funprm.evaluation.aggregation import AGGREGATORS
 from funprm.prm.batches import Example, Pool, examples_of
 from funprm.prm.models.opening import open_base
@@ -18,7 +18,7 @@ from funprm.prm.training.optimizer_step import Learner
 from funprm.prm.training.pairwise_loss import TEMPERATURE, pair_loss, pairs_of
 from funprm.records import LabelledProgram
 from tests.prm.precision import double_precision
-from tests.prm.world import program, small_data
+from tests.prm.world import learns, program, small_data
 
 PROGRAMS = [
     program("p", "ab", [2, 1], [4, 1]),
@@ -129,12 +129,12 @@ def test_batches_hold_whole_problems(base: Path) -> None:
 
 @pytest.mark.parametrize(("mode", "used"), [("orm", "last"), ("none", "mean"), ("table", "mean")])
 def test_training_puts_passing_programs_ahead(
-    base: Path, tmp_path: Path, mode: Mode, used: str
+    base: Path, tmp_path: Path, mode: str, used: str
 ) -> None:
     data, losses = small_data(), []
     programs = data.train if mode == "none" else [*data.train, *data.meta]
     for weight in (0.0, 3.0):
-        config = config_of(base, mode=mode, pairwise=weight, epochs=6.0, evaluate_every=6.0)
+        config = config_of(base, **learns(mode), pairwise=weight, epochs=6.0, evaluate_every=6.0)
         result = train(config, data, tmp_path / str(weight))
         scores = PrmScorer(result.folder / "model", "cpu").score(programs)
         totals = torch.tensor([AGGREGATORS[used](s) for s in scores])

@@ -11,7 +11,7 @@ from funprm.prm.training import side_by_side
 from funprm.prm.training.data import TrainingData
 from funprm.prm.training.side_by_side import train_all
 from funprm.records import Json
-from tests.prm.world import draw_programs
+from tests.prm.world import draw_programs, learns
 
 RNG = np.random.default_rng(1)
 DATA = TrainingData(
@@ -25,7 +25,7 @@ def configs(base: Path) -> dict[str, TrainConfig]:
     modes = {"orm": "orm", "prm": "none", "funprm": "table"}
     return {
         name: TrainConfig(
-            mode=mode,  # type: ignore[arg-type]
+            **learns(mode),
             base=str(base),
             device="cpu",
             batch=8,

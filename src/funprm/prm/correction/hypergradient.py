@@ -1,4 +1,4 @@
-"""The correction of rewards by meta-learning: losses, hypergradients, the table of rewards.
+"""The derivatives that a correction follows: of the outer loss, by rewards and by weights.
 
 Inner problem: L_in(theta; r) = sum_i omega_i l(z_i(theta), r_i) / W, with W = sum_i omega_i, over
 the labelled steps of a batch. Outer problem: after one optimiser step theta -> theta', the clean
@@ -50,8 +50,8 @@ def fitting_loss(logits: Tensor, rewards: Tensor, shares: Tensor, kind: Loss) ->
     return (shares * step_loss(logits, rewards, kind)).sum()
 
 
-def pull(logits: Tensor, kind: Loss) -> Tensor:
-    """d_i = -d^2 l / (dz dr), [R]: how strongly a reward pulls at its logit."""
+def loss_cross_derivative(logits: Tensor, kind: Loss) -> Tensor:
+    """Minus d^2 l / (dz dr) of each row, d_i, [R]: how strongly a reward pulls at its logit."""
     if kind == "bce":
         return torch.ones_like(logits)
     scores = logits.sigmoid()
@@ -67,7 +67,7 @@ def reward_gradient(tangent: Tensor, logits: Tensor, shares: Tensor, kind: Loss)
         shares: omega_i / W, [R].
         kind: the inner loss.
     """
-    return shares * pull(logits, kind) * tangent
+    return shares * loss_cross_derivative(logits, kind) * tangent
 
 
 def weight_gradient(
@@ -84,10 +84,10 @@ def weight_gradient(
     return (rewards - logits.sigmoid()) / weights * reward_derivative
 
 
-def response(
+def optimizer_response(
     v: Parameters, optimizer: torch.optim.Optimizer, names: Mapping[int, str]
 ) -> dict[str, Tensor]:
-    """W = D v: how the optimiser's last step maps a gradient to a change of parameters.
+    """How the optimiser's last step maps a gradient to a change of parameters, w = D v.
 
     SGD: w = lr v. AdamW: w = lr v / (sqrt(v_hat) + eps), elementwise, with the bias-corrected
     second moment that the step used. The factor of the first moment is left out: momentum spreads
@@ -116,7 +116,7 @@ def response(
 def through_clipping(
     w: Parameters, gradients: Parameters, norm: float, clip: float
 ) -> dict[str, Tensor]:
-    """W <- c (w - g <g, w>) where clipping to norm C was active: c = C / |G|, g = G / |G|.
+    """The response through clipping to norm C: w <- c (w - g <g, w>), c = C / |G|, g = G / |G|.
 
     Args:
         w: the optimiser's response.
@@ -136,7 +136,7 @@ def _inner(a: Parameters, b: Parameters) -> float:
 
 
 def logits_at(model: nn.Module, parameters: Parameters, batch: Batch) -> Tensor:
-    """Z of the batch's rows at other parameters, [R], as a function of them."""
+    """Logits z of the batch's rows at other parameters, [R], as a function of them."""
     place = (batch.tokens, batch.program, batch.position)
     logits: Tensor = functional_call(model, dict(parameters), place)
     return logits

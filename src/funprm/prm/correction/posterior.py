@@ -17,20 +17,17 @@ A free reward per prefix would have to be learned from a handful of outcomes; he
 together determine five numbers and a smooth curve.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from funprm.disk import write_atomically
 from funprm.errors import TrainingError
-from funprm.prm.folder import write_jsonl
-from funprm.records import Json, LabelledProgram
+from funprm.prm.correction.base import Correction, Evidence
+from funprm.records import Json
 
 Floats = NDArray[np.float64]
 
@@ -44,25 +41,8 @@ ROUGHNESS = 1.0
 PULL = 0.5
 """Weight of the squared distance of the channel's parameters from the identity."""
 
-PARTS = 1_000_000
-"""A corrected reward r is handed on as round(r PARTS) passes of PARTS completions."""
-
 IDENTITY = torch.tensor([-4.0, -4.0, 0.0, -4.0, -3.0], dtype=torch.float64)
 """Parameters of a channel without bias: see `_Model._channel`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known of each prefix; all [R]."""
-
-    k: Floats
-    """Passed completions."""
-    n: Floats
-    """Judged completions, at least 1."""
-    passed: Floats
-    """c: sampled programs with this beginning that passed."""
-    programs: Floats
-    """m: sampled programs with this beginning that were judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,65 +138,27 @@ def posterior_rewards(evidence: Evidence) -> tuple[Floats, Channel]:
     return model.means(), model.channel()
 
 
-def corrected_programs(
-    programs: Sequence[LabelledProgram], folder: Path | None
-) -> Sequence[LabelledProgram]:
-    """Programs with posterior rewards; writes `corrected.jsonl` and `channel.json`.
+class Posterior(Correction):
+    """Fits E[V | k, c] in place of k/n, from the first step on."""
 
-    Args:
-        programs: with measured rewards and their own verdicts.
-        folder: where to write; None: nowhere.
+    def prepare(self, evidence: Evidence, seed: int) -> Floats | None:
+        """The posterior means.
 
-    Raises:
-        TrainingError: no program with completions has a verdict of its own.
-    """
-    prefixes, evidence = _evidence(programs)
-    if not prefixes:
-        return programs
-    if not evidence.programs.any():
-        raise TrainingError(
-            "mode 'posterior' needs the verdicts of the training programs themselves, and none of "
-            f"{len(programs)} has one; without them rewards get worse: judge these programs (stage "
-            "execute), or set mode = 'joint' or 'none'"
-        )
-    rewards, channel = posterior_rewards(evidence)
-    found = dict(zip(prefixes, rewards.tolist(), strict=True))
-    if folder is not None:
-        _write(folder, found, evidence, channel)
-    return [_labelled(program, found) for program in programs]
+        Raises:
+            TrainingError: no program with completions has a verdict of its own.
+        """
+        self._channel: Channel | None = None
+        if not len(evidence):
+            return None
+        if not evidence.programs.any():
+            raise TrainingError(
+                "correction 'posterior' needs the verdicts of the training programs themselves, "
+                f"and none of those behind {len(evidence)} rewards has one; without them rewards "
+                "get worse: judge these programs (stage execute), or set correction = 'none'"
+            )
+        rewards, self._channel = posterior_rewards(evidence)
+        return rewards
 
-
-def _evidence(programs: Sequence[LabelledProgram]) -> tuple[list[str], Evidence]:
-    """Prefixes with completions, and what is known of each."""
-    rows: dict[str, list[float]] = {}
-    for program in programs:
-        for prefix, k, n in zip(program.prefixes[:-1], program.k, program.n, strict=False):
-            row = rows.setdefault(prefix, [k, n, 0, 0])
-            if n > row[1]:
-                row[:2] = k, n
-            if program.outcome is not None:
-                row[2] += program.outcome
-                row[3] += 1
-    rows = {prefix: row for prefix, row in rows.items() if row[1]}
-    table = np.array(list(rows.values()), dtype=np.float64).reshape(-1, 4)
-    return list(rows), Evidence(*table.T)
-
-
-def _labelled(program: LabelledProgram, rewards: Mapping[str, float]) -> LabelledProgram:
-    """The program with corrected rewards; its own verdict stays as it is."""
-    known = [rewards.get(prefix) for prefix in program.prefixes[:-1]]
-    k = tuple(0 if r is None else round(r * PARTS) for r in known)
-    n = tuple(0 if r is None else PARTS for r in known)
-    return replace(program, k=(*k, program.k[-1]), n=(*n, program.n[-1]))
-
-
-def _write(
-    folder: Path, rewards: Mapping[str, float], evidence: Evidence, channel: Channel
-) -> None:
-    rows: list[Json] = [
-        {"prefix": prefix, "k": int(k), "n": int(n), "reward": reward, "weight": 1.0}
-        for (prefix, reward), k, n in zip(rewards.items(), evidence.k, evidence.n, strict=True)
-    ]
-    write_jsonl(folder / "corrected.jsonl", rows)
-    text = json.dumps(asdict(channel), indent=2) + "\n"
-    write_atomically(folder / "channel.json", text.encode())
+    def diagnostics(self) -> Mapping[str, Json]:
+        """The channel."""
+        return {"channel": asdict(self._channel)} if self._channel else {}

@@ -2,13 +2,16 @@
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
-from funprm.prm.batches import CLEAN
-from funprm.records import Json, LabelledProgram
+from funprm.errors import ConfigError
+from funprm.prm.batches import Batch
+from funprm.prm.correction.base import Correction, CorrectionBatch, Evidence
+from funprm.prm.records import CorrectedReward
+from funprm.records import Json
 from funprm.rewards import posterior_sd, prior_reward
 
 RMS_DECAY = 0.99
@@ -16,7 +19,7 @@ RMS_DECAY = 0.99
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
 
-class RewardTable:
+class RewardTable(Correction):
     """Corrected rewards r of all partial programs of the training set.
 
     A reward starts at r0 = (k + 1/2) / (n + 1) and has the posterior variance sd^2 of its
@@ -30,24 +33,28 @@ class RewardTable:
     in m batches. Rows of other batches do not move.
 
     Args:
-        programs: the training programs; steps before the last with n > 0 get a row.
-        rate: mu.
-        prior: lambda.
+        lr: mu: step of the rewards, in units of h's running RMS.
+        prior: lambda: pull of a reward to its measurement, per posterior variance.
+
+    Raises:
+        ConfigError: a value is out of its range.
     """
 
-    def __init__(self, programs: Iterable[LabelledProgram], *, rate: float, prior: float) -> None:
-        evidence: dict[str, tuple[int, int]] = {}
-        for program in programs:
-            for prefix, k, n in zip(
-                program.prefixes[:-1], program.k[:-1], program.n[:-1], strict=True
-            ):
-                if n > evidence.get(prefix, (0, 0))[1]:
-                    evidence[prefix] = (k, n)
-        self.rows: Mapping[str, int] = {prefix: row for row, prefix in enumerate(evidence)}
-        self.evidence = list(evidence.values())
-        self.rate, self.prior = rate, prior
-        self.start = torch.tensor([prior_reward(k, n) for k, n in self.evidence]).double()
-        sd = torch.tensor([posterior_sd(k, n) for k, n in self.evidence])
+    outer_loss = True
+
+    def __init__(self, lr: float = 0.05, prior: float = 0.1) -> None:
+        if not (lr > 0 and prior >= 0):
+            raise ConfigError(
+                f"correction: lr = {lr}, prior = {prior}: expected lr above 0 and prior 0 or more"
+            )
+        self.lr, self.prior = lr, prior
+
+    def prepare(self, evidence: Evidence, seed: int) -> None:
+        """A row per partial program, at its r0."""
+        counts = list(zip(evidence.k.tolist(), evidence.n.tolist(), strict=True))
+        self._evidence = evidence
+        self.start = torch.tensor([prior_reward(k, n) for k, n in counts]).double()
+        sd = torch.tensor([posterior_sd(k, n) for k, n in counts])
         self.variance = sd.double().square()
         self.value = self.start.clone()
         self.touched = torch.zeros(len(evidence), dtype=torch.bool)
@@ -55,27 +62,26 @@ class RewardTable:
         self._power = 0.0
         self._mass = 0.0
 
-    def targets(self, targets: Tensor, rows: Tensor) -> Tensor:
-        """The rewards to fit, [R]: the table's where it has a row, else as given."""
-        corrected = self.value.to(targets)[rows.clamp(min=0)] if len(self.value) else targets
-        return torch.where(rows == CLEAN, targets, corrected)
+    def rewards(self, batch: Batch) -> Tensor:
+        """The table's, [R]."""
+        if not len(self.value):
+            return batch.targets
+        return self.value.to(batch.targets)[batch.rows.clamp(min=0)]
 
-    def update(self, rows: Tensor, gradient: Tensor, occurrences: Tensor) -> None:
-        """Moves the rewards of a batch.
-
-        Args:
-            rows: rows of the table, int64 [R], R > 0.
-            gradient: dL_out/dr_i, occurrences and learned weights in it, [R].
-            occurrences: how many identical programs each row stands for, [R].
-        """
-        where, h, m = self._per_row(rows, gradient, occurrences)
+    def update(self, step: CorrectionBatch) -> None:
+        """Moves the rewards of a batch by its hypergradient."""
+        where, h, m = self._per_row(step)
         h = h - (m * h).sum() / m.sum()
         h = h / self._running_rms(h, m)
-        pull = m * self.rate * self.prior / self.variance[where]
-        moved = self.value[where] - m * self.rate * h + pull * self.start[where]
+        pull = m * self.lr * self.prior / self.variance[where]
+        moved = self.value[where] - m * self.lr * h + pull * self.start[where]
         self.value[where] = (moved / (1 + pull)).clamp(0.0, 1.0)
         self.touched[where] = True
         self._sums[:, where] += torch.stack([torch.ones_like(h), h, h.square()])
+
+    def records(self) -> Iterator[CorrectedReward]:
+        """The rewards fitted in the end."""
+        return self._evidence.records(rewards=self.value.tolist())
 
     def diagnostics(self) -> dict[str, Json]:
         """How the rewards have moved: shown in the curves.
@@ -104,14 +110,12 @@ class RewardTable:
         ratio = (mean.abs() / error)[error > 0]
         return float(ratio.median()) if len(ratio) else None
 
-    def _per_row(
-        self, rows: Tensor, gradient: Tensor, occurrences: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _per_row(self, step: CorrectionBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Distinct rows, their hypergradient per occurrence, and their occurrences."""
-        where, inverse = torch.unique(rows.cpu(), return_inverse=True)
+        where, inverse = torch.unique(step.rows.cpu(), return_inverse=True)
         nothing = torch.zeros(len(where), dtype=torch.float64)
-        m = nothing.index_add(0, inverse, occurrences.double().cpu())
-        return where, nothing.index_add(0, inverse, gradient.double().cpu()) / m, m
+        m = nothing.index_add(0, inverse, step.occurrences.double().cpu())
+        return where, nothing.index_add(0, inverse, step.gradient.double().cpu()) / m, m
 
     def _running_rms(self, h: Tensor, m: Tensor) -> float:
         power = float((m * h.square()).sum() / m.sum())

@@ -1,56 +1,53 @@
 """Learned weights of partial programs."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from funprm.prm.batches import CLEAN
-from funprm.prm.correction.moment import Moment
+from funprm.prm.batches import Batch
+from funprm.prm.correction.base import Correction, CorrectionBatch, Evidence
+from funprm.prm.records import CorrectedReward
 from funprm.records import Json
 
 HIDDEN = 8
 WEIGHT_LR = 1e-2
 
 
-class Reweighter:
+class Reweighting(Correction):
     """One weight in (0, 2) per partial program, from |p - r| and r (arXiv 2512.15000).
 
     A net of two inputs, one hidden layer and 2 sigmoid(output); all weights start at 1. Its
     parameters psi follow the outer loss through sum_i (dL_out/domega_i) omega_i(psi).
-
-    Args:
-        rows: number of partial programs.
-        seed: of the hidden layer.
     """
 
-    def __init__(self, rows: int, seed: int) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        first, last = nn.Linear(2, HIDDEN), nn.Linear(HIDDEN, 1)
-        with torch.no_grad():
-            first.weight.normal_(generator=generator)
-            first.bias.zero_()
-            last.weight.zero_()
-            last.bias.zero_()
-        self._net = nn.Sequential(first, nn.Tanh(), last)
+    outer_loss = True
+
+    def prepare(self, evidence: Evidence, seed: int) -> None:
+        """A fresh net; `seed` is that of its hidden layer."""
+        self._evidence = evidence
+        self._net = _fresh_net(seed)
         self._optimizer = torch.optim.Adam(self._net.parameters(), lr=WEIGHT_LR)
-        self.value = torch.ones(rows)
+        self.value = torch.ones(len(evidence))
         """The weight that each row had when it was last fitted."""
 
-    def weights(self, logits: Tensor, rewards: Tensor, rows: Tensor) -> Tensor:
-        """Omega of each row, [R]; 1 for clean labels."""
+    def weights(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Omega of each row, [R]."""
         with torch.no_grad():
-            omega = self._omega(logits, rewards).to(logits)
-        return torch.where(rows != CLEAN, omega, 1.0)
+            return self._omega(logits, batch.targets).to(logits)
 
-    def update(self, moment: Moment) -> None:
+    def update(self, step: CorrectionBatch) -> None:
         """One step of psi down the outer loss; keeps the weights that partial programs had."""
-        omega = self._omega(moment.logits, moment.rewards)
-        self.value[moment.rows.cpu()] = omega.detach().to(self.value)
+        omega = self._omega(step.logits, step.rewards)
+        self.value[step.rows.cpu()] = omega.detach().to(self.value)
         self._optimizer.zero_grad()
-        torch.autograd.backward((moment.weight_gradient().cpu() * omega).sum())
+        torch.autograd.backward((step.weight_gradient().cpu() * omega).sum())
         self._optimizer.step()
+
+    def records(self) -> Iterator[CorrectedReward]:
+        """The weights that rows had in the end."""
+        return self._evidence.records(weights=self.value.tolist())
 
     def _omega(self, logits: Tensor, rewards: Tensor) -> Tensor:
         gap = (logits.sigmoid() - rewards).abs()
@@ -71,3 +68,14 @@ class Reweighter:
         self._net.load_state_dict(state["net"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.value = state["value"].clone()
+
+
+def _fresh_net(seed: int) -> nn.Module:
+    generator = torch.Generator().manual_seed(seed)
+    first, last = nn.Linear(2, HIDDEN), nn.Linear(HIDDEN, 1)
+    with torch.no_grad():
+        first.weight.normal_(generator=generator)
+        first.bias.zero_()
+        last.weight.zero_()
+        last.bias.zero_()
+    return nn.Sequential(first, nn.Tanh(), last)

@@ -9,10 +9,11 @@ from funprm.config import TrainConfig
 from funprm.disk import digest_of
 from funprm.errors import StoreError
 from funprm.prm.identity import base_identity
+from funprm.prm.records import CORRECTED, CURVES
 from funprm.prm.training.data import TrainingData
 from funprm.records import Json, key_of
 
-AFTER_WARMUP = ("mode", "hypergradient", "correction_lr", "prior", "evaluate_every", "pairwise")
+AFTER_WARMUP = ("clean_outcomes", "hypergradient", "evaluate_every", "pairwise")
 """Settings that a warm-up does not depend on."""
 
 NOT_RESULTS = ("device", "tensorboard", "checkpointing")
@@ -25,14 +26,20 @@ def settings_of(config: TrainConfig, *, shared: bool = False) -> dict[str, Json]
     """What determines a run; with `shared`, what determines its warm-up."""
     left_out = (*NOT_RESULTS, *(AFTER_WARMUP if shared else ()))
     settings = {name: value for name, value in asdict(config).items() if name not in left_out}
-    if shared and config.mode == "posterior":
-        settings["rewards"] = "posterior"  # fitted from the first step on
+    if not config.corrects or (shared and _warms_up_on_measured_rewards(config)):
+        del settings["correction"]
     return settings
+
+
+def _warms_up_on_measured_rewards(config: TrainConfig) -> bool:
+    from funprm.prm.correction.base import correction_class
+
+    return correction_class(config).outer_loss
 
 
 def shares_warmup(first: TrainConfig, second: TrainConfig) -> bool:
     """Whether two models have the same warm-up, so that one can take the other's (`init`)."""
-    return "orm" not in (first.mode, second.mode) and (
+    return not (first.outcome_only or second.outcome_only) and (
         settings_of(first, shared=True) == settings_of(second, shared=True)
     )
 
@@ -44,6 +51,7 @@ def contents_of(data: TrainingData) -> str:
         *(
             [
                 [p.generation, p.problem_id, key_of(p.statement, p.steps), p.prefixes, p.k, p.n]
+                + ([p.rewards] if p.rewards is not None else [])
                 for p in programs
             ]
             for programs in (data.train, data.meta, data.validation)
@@ -95,6 +103,6 @@ def result_of(folder: Path) -> dict[str, Json] | None:
 def files_of(folder: Path) -> dict[str, str]:
     """Digests of the files that a finished training leaves, by name within its folder."""
     paths = sorted(path for path in (folder / "model").rglob("*") if path.is_file())
-    others = [folder / name for name in ("curves.jsonl", "corrected.jsonl", "posterior.jsonl")]
+    others = [folder / name for name in (CURVES, CORRECTED)]
     found = [path for path in (*paths, *others) if path.exists()]
     return {str(path.relative_to(folder)): digest_of(path) for path in found}

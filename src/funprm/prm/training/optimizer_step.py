@@ -11,9 +11,8 @@ from funprm.config import TrainConfig
 from funprm.errors import TrainingError
 from funprm.prm.batches import Batch, Example, collate
 from funprm.prm.correction import hypergradient
-from funprm.prm.correction.combined import Correction
-from funprm.prm.correction.moment import Moment
-from funprm.prm.distributed import Ranks
+from funprm.prm.correction.base import Correction, CorrectionBatch, fitted, weighted
+from funprm.prm.distributed import ProcessGroup
 from funprm.prm.models.network import Opened, differentiable_experts
 from funprm.prm.training.pairwise_loss import (
     logit_gradients,
@@ -27,12 +26,11 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class StepResult:
     """What one inner step leaves behind for the hypergradient: this rank's rows."""
 
     batches: Sequence[Batch]
-    rewards: Sequence[Tensor]
-    """Rewards fitted, by micro-batch, [R_a]."""
+    """Micro-batches; their targets are the rewards that were fitted."""
     weights: Sequence[Tensor]
     """Occurrences times learned weight omega_i, by micro-batch, [R_a]."""
     total: float
@@ -55,10 +53,12 @@ class Learner:
         ranks: who computes gradients together; every one is given all examples.
     """
 
-    def __init__(self, opened: Opened, config: TrainConfig, ranks: Ranks | None = None) -> None:
+    def __init__(
+        self, opened: Opened, config: TrainConfig, ranks: ProcessGroup | None = None
+    ) -> None:
         self.model = opened.model.train()
         self._pad = opened.renderer.pad_id
-        self._config, self._ranks = config, ranks or Ranks()
+        self._config, self._ranks = config, ranks or ProcessGroup()
         self._parameters = opened.model.trainable()
         self._names = {id(p): name for name, p in self._parameters.items()}
         self.device = next(opened.model.parameters()).device
@@ -67,7 +67,6 @@ class Learner:
             config.hypergradient == "auto" and config.precision == "bf16"
         )
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
-        self.tokens = 0
 
     def fit(
         self,
@@ -75,7 +74,7 @@ class Learner:
         correction: Correction,
         factor: float,
         pairwise: float = 0.0,
-    ) -> Fit:
+    ) -> StepResult:
         """One optimiser step on the mean loss of the examples' labelled steps.
 
         Args:
@@ -87,16 +86,15 @@ class Learner:
         Raises:
             TrainingError: the loss or its gradient is not finite; nothing was changed.
         """
-        batches, total, tokens = self._collate(examples), _occurrences(examples), _tokens(examples)
-        self.tokens += tokens
-        rewards = [correction.rewards(batch) for batch in batches]
+        total, tokens = _occurrences(examples), _tokens(examples)
+        batches = [fitted(correction, batch) for batch in self._collate(examples)]
         self._optimizer.zero_grad()
         logits, weights, losses = [], [], []
         ahead = self._ahead(examples, batches, pairwise)
-        for batch, r, (known, pull) in zip(batches, rewards, ahead, strict=True):
+        for batch, (known, pull) in zip(batches, ahead, strict=True):
             z = self._logits(batch) if known is None else known
-            omega = correction.weights(z.detach(), r, batch)
-            losses.append(self._backward(z, r, omega / total, pull))
+            omega = weighted(correction, z.detach(), batch)
+            losses.append(self._backward(z, batch.targets, omega / total, pull))
             logits.append(z.detach())
             weights.append(omega)
         loss = self._over_ranks(sum(losses))
@@ -110,7 +108,7 @@ class Learner:
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = factor * rate
         self._optimizer.step()
-        return Fit(batches, rewards, weights, total, tokens, logits, loss, norm)
+        return StepResult(batches, weights, total, tokens, logits, loss, norm)
 
     def correct(
         self,
@@ -118,7 +116,7 @@ class Learner:
         outer: Sequence[Example],
         correction: Correction,
         factor: float,
-    ) -> tuple[float, float]:
+    ) -> tuple[float, float, int]:
         """As `fit`, then moves the fitted rewards down the outer loss; all micro-batches' rows.
 
         Args:
@@ -128,7 +126,8 @@ class Learner:
             factor: learning rate relative to the configured one.
 
         Returns:
-            Inner loss before, and outer loss after, the optimiser step.
+            Inner loss before, and outer loss after, the optimiser step; tokens of all forward
+            passes.
         """
         theta = {name: p.detach().clone() for name, p in self._parameters.items()}
         fit = self.fit(examples, correction, factor)
@@ -137,30 +136,31 @@ class Learner:
         else:
             gradients, loss = self._by_tangent(theta, fit, outer)
         # Rows of all micro-batches move together: the mean that is taken off h is the batch's.
-        moment = Moment(
+        step = CorrectionBatch(
             rows=self._joined([batch.rows for batch in fit.batches]),
-            rewards=self._joined(fit.rewards),
+            rewards=self._joined([batch.targets for batch in fit.batches]),
             logits=self._joined(fit.logits),
             occurrences=self._joined([batch.weights for batch in fit.batches]),
             weights=self._joined(fit.weights),
             gradient=self._joined(gradients),
         )
-        correction.update(moment.of_all(self._ranks))
-        return fit.loss, loss
+        partial = step.of_all(self._ranks).partial()
+        if len(partial.rows):
+            correction.update(partial)
+        return fit.loss, loss, 2 * fit.tokens + _tokens(outer)
 
     def _by_tangent(
-        self, theta: hypergradient.Parameters, fit: Fit, outer: Sequence[Example]
+        self, theta: hypergradient.Parameters, fit: StepResult, outer: Sequence[Example]
     ) -> tuple[list[Tensor], float]:
         gradients = self._gradients()
         self._optimizer.zero_grad()
         total = _occurrences(outer)
-        self.tokens += fit.tokens + _tokens(outer)
         losses = [
             self._backward(self._logits(b), b.targets, b.weights / total)
             for b in self._collate(outer)
         ]
         loss = self._over_ranks(sum(losses))
-        w = hypergradient.response(self._gradients(), self._optimizer, self._names)
+        w = hypergradient.optimizer_response(self._gradients(), self._optimizer, self._names)
         w = hypergradient.through_clipping(w, gradients, fit.norm, self._config.clip)
         found = []
         for batch, z, omega in zip(fit.batches, fit.logits, fit.weights, strict=True):
@@ -213,7 +213,7 @@ class Learner:
             return hypergradient.tangent_fd(self.model, theta, w, batch, logits)
 
     def _exact(
-        self, theta: hypergradient.Parameters, fit: Fit, outer: Sequence[Batch]
+        self, theta: hypergradient.Parameters, fit: StepResult, outer: Sequence[Batch]
     ) -> tuple[list[Tensor], float]:
         kind, losses = self._config.loss, []
         total = sum(float(batch.weights.sum()) for batch in outer)
@@ -246,7 +246,8 @@ class Learner:
         }
         step = hypergradient.OneStep(theta, rates, self._config.clip)
         with differentiable_experts(self.model):
-            return hypergradient.exact_reward_gradient(step, inner, after, fit.rewards), losses[0]
+            rewards = [batch.targets for batch in fit.batches]
+            return hypergradient.exact_reward_gradient(step, inner, after, rewards), losses[0]
 
     def _collate(self, examples: Sequence[Example]) -> list[Batch]:
         """This rank's micro-batches."""
@@ -306,15 +307,14 @@ class Learner:
         }
 
     def state(self) -> dict[str, Json]:
-        """Parameters, optimiser and token count, for `restore`."""
+        """Parameters and optimiser, for `restore`."""
         return {
             "parameters": {name: p.detach().clone() for name, p in self._parameters.items()},
             "optimizer": self._optimizer.state_dict(),
-            "tokens": self.tokens,
         }
 
     def restore(self, state: Mapping[str, Json]) -> None:
-        """Continues where `state` was taken; the token count is left alone."""
+        """Continues where `state` was taken."""
         with torch.no_grad():
             for name, parameter in self._parameters.items():
                 parameter.copy_(state["parameters"][name])

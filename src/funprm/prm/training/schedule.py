@@ -1,21 +1,20 @@
-"""Which phases a mode trains in, on which examples, and how fast.
+"""Which phases a model trains in, on which examples, and how fast.
 
-| mode | phases |
+| labels, correction | phases |
 |---|---|
-| `orm` | main: outcomes of train and meta programs |
-| `none` | warm-up, main: all steps of train programs |
-| `joint` | warm-up; main: the same, and beside each batch outcomes of meta programs |
-| `table` | warm-up; correct: rewards move as the model is fitted to them alone; main, again from
-  the end of the warm-up: corrected rewards, and beside them outcomes of meta programs |
-| `reweight` | the same with learned weights in place of learned rewards |
-| `table+reweight` | the same with both |
-| `posterior` | as `joint`, on the rewards of `prm.correction.posterior` from the first step on |
+| outcome | main: outcomes of train programs, and the clean ones of meta programs |
+| steps | warm-up: all steps of train programs; main: the same, clean outcomes beside each batch |
+| steps, with an outer loss | warm-up; correct: rewards or weights move as the model is fitted to
+  them alone; main, again from the end of the warm-up: what was learned, clean outcomes beside it |
 
-An epoch is the same number of optimiser steps in every mode, (train + meta programs) / batch, and
-warm-up and main together last `epochs`; the warm-up is the same in all modes that have one, and
-can be shared through `init`. Outcomes of meta programs come on top of a batch of steps, as many as
-keep their proportion: so all modes see the same partial programs equally often, and differ in what
-else they were fitted to alone.
+Without `clean_outcomes` nothing is fitted beside. A correction without an outer loss acts from the
+first step on, one with an outer loss after the warm-up.
+
+An epoch is the same number of optimiser steps for every model, (train + meta programs) / batch,
+and warm-up and main together last `epochs`; the warm-up on rewards as measured is the same for all
+models that have one, and can be shared through `init`. Outcomes of meta programs come on top of a
+batch of steps, as many as keep their proportion: so all models see the same partial programs
+equally often, and differ in what else they were fitted to alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,9 +25,6 @@ from funprm.errors import TrainingError
 from funprm.prm.batches import Example, Labels, Pool, examples_of
 from funprm.prm.rendering import Encoded
 from funprm.records import LabelledProgram
-
-CORRECTING = ("table", "reweight", "table+reweight")
-CLEAN_OUTCOMES = ("orm", "joint", "posterior", *CORRECTING)
 
 Rendered = Sequence[tuple[LabelledProgram, Encoded]]
 
@@ -61,49 +57,58 @@ class Plan:
 
     phases: Sequence[Phase]
     epoch: int
-    """Optimiser steps of an epoch, the same in every mode."""
+    """Optimiser steps of an epoch, the same for every model."""
     steps: int
     """Optimiser steps of the learning-rate schedule: warm-up and main."""
 
 
 def plan(
-    config: TrainConfig, rows: Mapping[str, int], programs: Rendered, outcomes: Rendered
+    config: TrainConfig,
+    rows: Mapping[str, int],
+    programs: Rendered,
+    outcomes: Rendered,
+    *,
+    outer_loss: bool,
 ) -> Plan:
-    """The phases of a mode.
+    """The phases of a model.
 
     Args:
-        config: mode, sizes, seed.
-        rows: prefix key to row of the reward table.
+        config: labels, sizes, seed.
+        rows: prefix key to row of the evidence.
         programs: of the train problems.
         outcomes: programs of the meta problems with known outcomes.
+        outer_loss: whether a correction follows it.
 
     Raises:
         TrainingError: nothing to learn from.
     """
-    mode, together = config.mode, config.pairwise > 0
+    together = config.pairwise > 0
     # The pairwise loss needs the scores of all steps that make a program's.
-    whole = together and mode != "orm"
-    labels: Labels = "outcome" if mode == "orm" else "all"
+    whole = together and not config.outcome_only
+    labels: Labels = "outcome" if config.outcome_only else "all"
     steps = examples_of(programs, rows, labels=labels, whole=whole)
     clean = examples_of(outcomes, {}, labels="outcome", whole=whole)
-    _require_labels(mode, steps, clean)
+    _require_labels(steps, clean if config.clean_outcomes else [])
     size = config.batch * config.accumulate
     epoch = -(-(len(steps) + len(clean)) // size)
     total = max(1, round(config.epochs * epoch))
     seed = 8 * config.seed  # and a stream of its own for every pool
-    if mode == "orm":
-        pool = Pool([*steps, *clean], size, seed + 1, together=together)
+    if config.outcome_only:
+        fitted = [*steps, *clean] if config.clean_outcomes else steps
+        pool = Pool(fitted, size, seed + 1, together=together)
         return Plan([Phase("main", total, 0, pool, True, pairwise=config.pairwise)], epoch, total)
     first = min(total, round(config.warmup_epochs * epoch))
-    phases = [Phase("warmup", first, 0, Pool(steps, size, seed), mode == "none")]
-    if mode in CORRECTING:
+    warmup = Phase("warmup", first, 0, Pool(steps, size, seed), not config.main_differs)
+    phases = [warmup]
+    if outer_loss:
+        _require_outcomes(clean, config.correction.name)
         # The inner problem is that of partial programs alone: beside their programs' own
         # verdicts, the outer loss would hardly depend on their rewards.
         inner = Pool(examples_of(programs, rows, labels="partial"), size, seed + 2)
         outer = Pool(clean, size, seed + 3)
         phases.append(Phase("correct", total - first, first, inner, False, outer=outer))
     beside = None
-    if clean and mode != "none":
+    if clean and config.clean_outcomes:
         share = max(1, round(size * len(clean) / len(steps)))
         beside = Pool(clean, share, seed + 4, together=together)
     pool = Pool(steps, size, seed + 1, together=together)
@@ -117,19 +122,21 @@ def schedule(step: int, total: int) -> float:
     return min(1.0, (step + 1) / rise) * (1 - 0.9 * step / total)
 
 
-def _require_labels(mode: str, steps: Sequence[Example], clean: Sequence[Example]) -> None:
+def _require_labels(steps: Sequence[Example], clean: Sequence[Example]) -> None:
     """Refuses what nothing can be learned from."""
     if not steps:
         raise TrainingError("no labelled training program: expected programs with n > 0 verdicts")
-    if mode in CORRECTING and not clean:
+    _require_variety([*steps, *clean], "training rewards")
+
+
+def _require_outcomes(clean: Sequence[Example], correction: str) -> None:
+    """Refuses an outer loss that nothing can be learned from."""
+    if not clean:
         raise TrainingError(
-            f"the meta set is empty: mode {mode!r} needs complete programs of other problems "
-            "with known outcomes; set aside some problems as meta"
+            f"the meta set is empty: correction {correction!r} needs complete programs of other "
+            "problems with known outcomes; set aside some problems as meta"
         )
-    used = [*steps, *clean] if mode in CLEAN_OUTCOMES else steps
-    _require_variety(used, "training rewards")
-    if mode in CORRECTING:
-        _require_variety(clean, "meta outcomes")
+    _require_variety(clean, "meta outcomes")
 
 
 def _require_variety(examples: Sequence[Example], noun: str) -> None:

@@ -22,10 +22,11 @@ from funprm.config import TrainConfig
 from funprm.errors import FunprmError, TrainingError
 from funprm.prm.distributed import current
 from funprm.prm.folder import warmup_of
-from funprm.prm.training.curves import summary_writer
 from funprm.prm.training.data import TrainingData
 from funprm.prm.training.identity import shares_warmup
-from funprm.prm.training.loop import Report, TrainResult, train
+from funprm.prm.training.job import Report, TrainResult
+from funprm.prm.training.loop import train
+from funprm.prm.training.metrics_log import summary_writer
 
 _POLL = 0.5
 """Seconds between looks at the parent process, and at workers that may have died."""

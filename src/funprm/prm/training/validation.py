@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funprm.evaluation.aggregation import AGGREGATORS
-from funprm.records import Json, LabelledProgram
+from funprm.prm.records import Validation
+from funprm.records import LabelledProgram
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +19,7 @@ CHOICE = 8
 
 def metrics(
     programs: Sequence[LabelledProgram], scores: Sequence[Sequence[float]], aggregator: str
-) -> dict[str, Json]:
+) -> tuple[Validation, tuple[float, ...]]:
     """Best-of-N accuracy by aggregator, areas under curves, Brier score, and the criterion.
 
     Args:
@@ -27,13 +28,13 @@ def metrics(
         aggregator: the one whose choices make the criterion.
 
     Returns:
-        `criterion`: expected accuracy of `aggregator`'s choice among a random half of a problem's
-        programs (2 to `CHOICE` of them), averaged over problems: the quantity the model is used
-        for, and smoother than the accuracy of the one choice among all, because lower ranks
-        count, too. `by_problem`: its terms. `best_of_n`: accuracy of each aggregator's choice
-        among all programs of a problem, ties split. `outcome_auc`, `brier`: of the last step's
-        score against the outcome. `step_auc`: of earlier steps against their k and n; None where
-        undefined.
+        The metrics, and the criterion's terms by problem. `criterion`: expected accuracy of
+        `aggregator`'s choice among a random half of a problem's programs (2 to `CHOICE` of them),
+        averaged over problems: the quantity the model is used for, and smoother than the accuracy
+        of the one choice among all, because lower ranks count, too. `best_of_n`: accuracy of each
+        aggregator's choice among all programs of a problem, ties split. `outcome_auc`, `brier`: of
+        the last step's score against the outcome. `step_auc`: of earlier steps against their k
+        and n; None where undefined.
     """
     outcomes = np.array([program.outcome for program in programs])
     groups = defaultdict(list)
@@ -43,19 +44,19 @@ def metrics(
     totals = {n: np.array([a(s) for s in scores]) for n, a in AGGREGATORS.items()}
     last, total = totals["last"], totals[aggregator]
     by_problem = [expected_choice(total[s], outcomes[s], _half(len(s))) for s in sets]
-    return {
-        "criterion": _mean(by_problem),
-        "by_problem": by_problem,
-        "best_of_n": {
+    found = Validation(
+        criterion=_mean(by_problem),
+        best_of_n={
             name: _mean(expected_choice(values[s], outcomes[s], len(s)) for s in sets)
             for name, values in totals.items()
         },
-        "one_sample": _mean(outcomes[s].mean() for s in sets),
-        "oracle": _mean(outcomes[s].max() for s in sets),
-        "outcome_auc": weighted_auc(last, outcomes, 1 - outcomes),
-        "step_auc": _step_auc(programs, scores),
-        "brier": float(np.square(last - outcomes).mean()),
-    }
+        one_sample=_mean(outcomes[s].mean() for s in sets),
+        oracle=_mean(outcomes[s].max() for s in sets),
+        outcome_auc=weighted_auc(last, outcomes, 1 - outcomes),
+        step_auc=_step_auc(programs, scores),
+        brier=float(np.square(last - outcomes).mean()),
+    )
+    return found, tuple(by_problem)
 
 
 def expected_choice(totals: Floats, outcomes: Floats, size: int) -> float:

@@ -7,12 +7,12 @@ import pytest
 
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError
-from funprm.prm.training import loop as training
+from funprm.prm.training import preparation
 from funprm.prm.training.identity import settings_of
 from funprm.prm.training.loop import train
 from funprm.prm.training.side_by_side import train_all
 from funprm.records import Json
-from tests.prm.world import rows_of, small_data
+from tests.prm.world import learns, rows_of, small_data
 
 DATA = small_data()
 MODULE = "torch.utils.tensorboard"
@@ -55,7 +55,7 @@ def points(monkeypatch: pytest.MonkeyPatch) -> Points:
 
 
 def test_curves_say_how_the_correction_goes(base: Path, tmp_path: Path) -> None:
-    train(config(base, mode="table"), DATA, tmp_path)
+    train(config(base, **learns("table")), DATA, tmp_path)
     rows = rows_of(tmp_path / "curves.jsonl")
     assert all(row["tokens_per_second"] > 0 and row["peak_memory"] > 1e7 for row in rows)
     correct = [row for row in rows if row["phase"] == "correct"]
@@ -63,14 +63,15 @@ def test_curves_say_how_the_correction_goes(base: Path, tmp_path: Path) -> None:
     assert all("outer_loss" not in row for row in rows if row not in correct)
     for row in correct:
         assert 0 < row["outer_loss"] < 1
-        assert 0 < row["touched"] <= 1
-        assert list(row["shift"].values()) == sorted(row["shift"].values())
-    assert correct[-1]["touched"] == 1.0
-    assert correct[-1]["signal_to_noise"] > 0
+        says = row["correction"]
+        assert 0 < says["touched"] <= 1
+        assert list(says["shift"].values()) == sorted(says["shift"].values())
+    assert says["touched"] == 1.0
+    assert says["signal_to_noise"] > 0
 
 
 def test_scalars_are_written_once_each(base: Path, tmp_path: Path, points: Points) -> None:
-    settings = config(base, mode="table", tensorboard=True)
+    settings = config(base, **learns("table"), tensorboard=True)
 
     def stop(entry: dict[str, Json]) -> None:
         if entry["phase"] == "correct" and entry["step"] == 5:
@@ -90,7 +91,7 @@ def test_scalars_are_written_once_each(base: Path, tmp_path: Path, points: Point
         name, step = row["phase"], row["step"]
         assert found[f"{name}/loss", step] == row["loss"]
         if name == "correct":
-            assert found["correct/shift/q50", step] == row["shift"]["q50"]
+            assert found["correct/shift/q50", step] == row["correction"]["shift"]["q50"]
         if "validation" in row:
             best = row["validation"]["best_of_n"]["mean"]
             assert found["main/validation/best_of_n/mean", step] == best
@@ -100,8 +101,8 @@ def test_without_the_package_nothing_starts(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, MODULE, None)
-    monkeypatch.setattr(training, "open_base", lambda _: pytest.fail("started"))
-    settings = config(base, mode="none", tensorboard=True)
+    monkeypatch.setattr(preparation, "open_base", lambda _: pytest.fail("started"))
+    settings = config(base, **learns("none"), tensorboard=True)
     with pytest.raises(ConfigError, match=r"pip install 'funprm\[tensorboard\]'") as error:
         train(settings, DATA, tmp_path / "one")
     assert "\n" not in str(error.value)

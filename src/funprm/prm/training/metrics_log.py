@@ -2,18 +2,18 @@
 
 import resource
 import time
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 
 from funprm.errors import ConfigError
-from funprm.records import Json
+from funprm.prm.records import CurvePoint
 from funprm.store import flatten
 
 
-class Pace:
+class Throughput:
     """Tokens per second since the last mark.
 
     Args:
@@ -55,7 +55,7 @@ def summary_writer() -> Any:  # noqa: ANN401  (the package is optional)
     return SummaryWriter
 
 
-class Board:
+class TensorBoardWriter:
     """The curves' numbers as TensorBoard's scalars `phase/name`, by optimiser step.
 
     Args:
@@ -72,12 +72,14 @@ class Board:
         if self._writer is not None:
             self._writer.close()
 
-    def add(self, entry: Mapping[str, Json]) -> None:
-        """Writes one entry of the curves."""
+    def add(self, point: CurvePoint) -> None:
+        """Writes one point of the curves."""
         if self._writer is None:
             return
-        for name, value in flatten(entry).items():
+        values = {**asdict(point), **(point.correction or {})}
+        del values["correction"]
+        for name, value in flatten(values).items():
             if name != "step" and isinstance(value, (int, float)):
-                tag = f"{entry['phase']}/{name.replace('.', '/')}"
-                self._writer.add_scalar(tag, value, entry["step"])
+                tag = f"{point.phase}/{name.replace('.', '/')}"
+                self._writer.add_scalar(tag, value, point.step)
         self._writer.flush()
