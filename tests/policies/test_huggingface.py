@@ -325,7 +325,7 @@ def test_incomplete_folders(folder: Path, tmp_path: Path, name: str, message: st
 def test_the_folders_tokenizer_is_followed_to_the_letter(folder: Path) -> None:
     """White space is a token here, as in no usual Qwen2 tokenizer."""
     one = policy(folder)
-    assert one._text(one._encode("a  b\n", "")[1:-1]) == "a  b\n"
+    assert one._text(one._encode([prompts.Turn("user", "a  b\n")], "")[1:-1]) == "a  b\n"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,366 @@
+"""The texts that prompts are made of: templates, tasks, rules and worked examples."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Form = Literal["stdin", "function", "method"]
+"""What a program is: it reads standard input, defines a function, or a method of a class."""
+
+_PLAIN = """\
+{{task}}
+
+# Problem
+
+{{statement}}
+
+{{given_code}}
+
+# Answer
+
+{{answer}}"""
+
+TEMPLATES = {
+    "plain": _PLAIN,
+    "chain_of_function": _PLAIN.replace(
+        "# Answer", "# Form of the program\n\n{{form}}\n\n# Answer"
+    ),
+    "refactored": f"""\
+{_PLAIN}
+{{{{next}}}}
+{{{{example}}}}
+{{{{user}}}}
+Rewrite this program so that it is made of small functions, each with a docstring of one line. \
+{{{{keep}}}} {{{{answer}}}}
+
+{{{{program}}}}""",
+}
+"""The built-in templates by style: where to start from for one's own."""
+
+TASK: dict[Form, str] = {
+    "stdin": (
+        "Write a Python program that solves the problem. It reads the input from standard input "
+        "and prints the answer to standard output."
+    ),
+    "function": (
+        "Write a Python program that solves the problem. It defines the function {entry}, which "
+        "is called with the arguments and returns the answer; it reads no input and prints "
+        "nothing unless the problem asks for it."
+    ),
+    "method": (
+        "Write a Python program that solves the problem. It defines `class Solution` with the "
+        "method {entry}, which is called with the arguments and returns the answer; it reads no "
+        "input and prints nothing."
+    ),
+}
+
+KEEP: dict[Form, str] = {
+    "stdin": (
+        "It reads and prints what it reads and prints now; the first function is `main`, which "
+        "calls the others, and is itself called at the end."
+    ),
+    "function": (
+        "{entry} keeps its name, arguments and results, and calls the others, which follow it."
+    ),
+    "method": (
+        "{entry} keeps its name, arguments and results, and calls the others on `self`, which "
+        "are methods of the same class and follow it."
+    ),
+}
+"""What a program that is rewritten must keep."""
+
+RULES = """\
+Compose the program of functions, each of which does one thing:
+1. The first function is the high-level one that solves the problem. Its docstring states the \
+strategy and the algorithm; its body reads as an outline that calls helpers.
+2. The helpers follow it, in the order in which they are needed. The docstring of each states \
+its own logic: what it takes, what it returns, and how.
+3. Logic that is repeated, or can be separated, becomes a helper of its own.
+4. Nothing is nested: no function inside a function, no class inside a function.
+5. {place}"""
+
+PLACE: dict[Form, str] = {
+    "stdin": (
+        "The first function is `main`; the program ends with a call of it under "
+        '`if __name__ == "__main__":`, and nothing else but imports and constants stands at the '
+        "top level."
+    ),
+    "function": (
+        "Helpers are functions at the top level, after {entry}. Functions that the given code "
+        "already contains stay where they are."
+    ),
+    "method": "Helpers are methods of the same class, after {entry}, and are called on `self`.",
+}
+
+EXAMPLE_INTRODUCTION = (
+    "This program for another problem (how many words of a text occur more than once) shows the "
+    "form only:"
+)
+
+STARTER_RULE = (
+    "The program begins with this code; keep its names, signatures and docstrings as they are:"
+)
+
+ANSWER_RULE = (
+    "Answer with the complete program, imports included, in one Markdown code block "
+    "(```python ... ```)."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """A problem with its program, as one block and as a chain of functions."""
+
+    statement: str
+    entry: str
+    """Name of the function or method; empty for standard input."""
+    starter: str
+    plain: str
+    chained: str
+
+
+_WORDS = "{how} how many distinct words of a text occur more than once, whatever their case."
+_RUNS = "{how} the length of the longest run of even numbers in a list of whole numbers{where}."
+
+EXAMPLES: dict[Form, tuple[Example, ...]] = {
+    "stdin": (
+        Example(
+            statement=_WORDS.format(how="Print"),
+            entry="",
+            starter="",
+            plain="""\
+import sys
+
+words = sys.stdin.read().lower().split()
+counts = {}
+for word in words:
+    counts[word] = counts.get(word, 0) + 1
+result = 0
+for count in counts.values():
+    if count > 1:
+        result += 1
+print(result)
+""",
+            chained='''\
+import sys
+from collections import Counter
+
+
+def main():
+    """Print how many distinct words of the text occur more than once.
+
+    Strategy: bring the words to a common form, then look at how often each occurs.
+    Algorithm: count the words in one pass, then count the entries above one; O(n) time.
+    """
+    words = split_words(sys.stdin.read())
+    print(count_repeated(words))
+
+
+def split_words(text):
+    """Return the words of the text in lower case: what stands between white space."""
+    return text.lower().split()
+
+
+def count_repeated(words):
+    """Return how many distinct words occur at least twice, from a table of their counts."""
+    return sum(1 for count in Counter(words).values() if count > 1)
+
+
+if __name__ == "__main__":
+    main()
+''',
+        ),
+        Example(
+            statement=_RUNS.format(how="Print", where=", which stand on one line"),
+            entry="",
+            starter="",
+            plain="""\
+numbers = list(map(int, input().split()))
+best = run = 0
+for number in numbers:
+    if number % 2 == 0:
+        run += 1
+    else:
+        run = 0
+    best = max(best, run)
+print(best)
+""",
+            chained='''\
+def main():
+    """Print the length of the longest run of even numbers, kept up in one pass."""
+    numbers = list(map(int, input().split()))
+    print(longest_run(numbers))
+
+
+def longest_run(numbers):
+    """Return the length of the longest run of even numbers."""
+    best = run = 0
+    for number in numbers:
+        run = next_run(run, number)
+        best = max(best, run)
+    return best
+
+
+def next_run(run, number):
+    """Return the length of the run that ends with the number."""
+    return run + 1 if number % 2 == 0 else 0
+
+
+if __name__ == "__main__":
+    main()
+''',
+        ),
+    ),
+    "function": (
+        Example(
+            statement=_WORDS.format(how="Write a function that returns"),
+            entry="repeated_words",
+            starter="",
+            plain="""\
+def repeated_words(text):
+    words = text.lower().split()
+    counts = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    result = 0
+    for count in counts.values():
+        if count > 1:
+            result += 1
+    return result
+""",
+            chained='''\
+from collections import Counter
+
+
+def repeated_words(text: str) -> int:
+    """Return how many distinct words of the text occur more than once.
+
+    Strategy: bring the words to a common form, then look at how often each occurs.
+    Algorithm: count the words in one pass, then count the entries above one; O(n) time.
+    """
+    return count_repeated(split_words(text))
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words of the text in lower case: what stands between white space."""
+    return text.lower().split()
+
+
+def count_repeated(words: list[str]) -> int:
+    """Return how many distinct words occur at least twice, from a table of their counts."""
+    return sum(1 for count in Counter(words).values() if count > 1)
+''',
+        ),
+        Example(
+            statement=_RUNS.format(how="Return", where=""),
+            entry="longest_run",
+            starter="",
+            plain="""\
+def longest_run(numbers):
+    best = run = 0
+    for number in numbers:
+        if number % 2 == 0:
+            run += 1
+        else:
+            run = 0
+        best = max(best, run)
+    return best
+""",
+            chained='''\
+def longest_run(numbers):
+    """Return the length of the longest run of even numbers, kept up in one pass."""
+    best = run = 0
+    for number in numbers:
+        run = next_run(run, number)
+        best = max(best, run)
+    return best
+
+
+def is_even(number):
+    """Return whether the number is even."""
+    return number % 2 == 0
+
+
+def next_run(run, number):
+    """Return the length of the run that ends with the number."""
+    return run + 1 if is_even(number) else 0
+''',
+        ),
+    ),
+    "method": (
+        Example(
+            statement=_WORDS.format(how="Return"),
+            entry="repeatedWords",
+            starter="class Solution:\n    def repeatedWords(self, text: str) -> int:\n",
+            plain="""\
+class Solution:
+    def repeatedWords(self, text: str) -> int:
+        words = text.lower().split()
+        counts = {}
+        for word in words:
+            counts[word] = counts.get(word, 0) + 1
+        result = 0
+        for count in counts.values():
+            if count > 1:
+                result += 1
+        return result
+""",
+            chained='''\
+from collections import Counter
+
+
+class Solution:
+    def repeatedWords(self, text: str) -> int:
+        """Return how many distinct words of the text occur more than once.
+
+        Strategy: bring the words to a common form, then look at how often each occurs.
+        Algorithm: count the words in one pass, then count the entries above one; O(n) time.
+        """
+        return self.count_repeated(self.split_words(text))
+
+    def split_words(self, text: str) -> list[str]:
+        """Return the words of the text in lower case: what stands between white space."""
+        return text.lower().split()
+
+    def count_repeated(self, words: list[str]) -> int:
+        """Return how many distinct words occur at least twice, from a table of their counts."""
+        return sum(1 for count in Counter(words).values() if count > 1)
+''',
+        ),
+        Example(
+            statement=_RUNS.format(how="Return", where=""),
+            entry="longestRun",
+            starter="class Solution:\n    def longestRun(self, numbers: list[int]) -> int:\n",
+            plain="""\
+class Solution:
+    def longestRun(self, numbers: list[int]) -> int:
+        best = run = 0
+        for number in numbers:
+            if number % 2 == 0:
+                run += 1
+            else:
+                run = 0
+            best = max(best, run)
+        return best
+""",
+            chained='''\
+class Solution:
+    def longestRun(self, numbers: list[int]) -> int:
+        """Return the length of the longest run of even numbers, kept up in one pass."""
+        best = run = 0
+        for number in numbers:
+            run = self.next_run(run, number)
+            best = max(best, run)
+        return best
+
+    def next_run(self, run: int, number: int) -> int:
+        """Return the length of the run that ends with the number."""
+        return run + 1 if self.is_even(number) else 0
+
+    def is_even(self, number: int) -> bool:
+        """Return whether the number is even."""
+        return number % 2 == 0
+''',
+        ),
+    ),
+}
+"""Worked examples; the first of a form is shown by `{{form}}`, all by `{{example}}`."""
