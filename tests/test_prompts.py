@@ -48,7 +48,9 @@ def test_a_stdin_program_is_asked_to_read_standard_input_and_to_guard_main() -> 
 
 def test_helpers_of_a_method_are_methods() -> None:
     for entry, starter in (("longest", METHOD), ("Solution().longest", "")):
-        prompt = build_prompt(problem("functional", entry=entry, starter=starter), "chain_of_function")
+        prompt = build_prompt(
+            problem("functional", entry=entry, starter=starter), "chain_of_function"
+        )
         assert "`longest`" in prompt
         assert "methods of the same class" in prompt
         assert "standard input" not in prompt
