@@ -27,12 +27,12 @@ TEMPLATES = {
     "refactored": f"""\
 {_PLAIN}
 {{{{next}}}}
-{{{{example}}}}
+{_PLAIN}
+{{{{assistant}}}}
+{{{{program}}}}
 {{{{user}}}}
-Rewrite this program so that it is made of small functions, each with a docstring of one line. \
-{{{{keep}}}} {{{{answer}}}}
-
-{{{{program}}}}""",
+Now rewrite your program so that it is made of several small functions, each with a docstring of \
+one line. {{{{keep}}}} {{{{answer}}}}""",
 }
 """The built-in templates by style: where to start from for one's own."""
 
@@ -55,15 +55,16 @@ TASK: dict[Form, str] = {
 
 KEEP: dict[Form, str] = {
     "stdin": (
-        "It reads and prints what it reads and prints now; the first function is `main`, which "
-        "calls the others, and is itself called at the end."
+        "It reads and prints what it does now; `main` comes first and calls the other functions, "
+        "which follow it; the last line calls `main`."
     ),
     "function": (
-        "{entry} keeps its name, arguments and results, and calls the others, which follow it."
+        "{entry} keeps its name, arguments and results, and calls the other functions, which "
+        "follow it."
     ),
     "method": (
-        "{entry} keeps its name, arguments and results, and calls the others on `self`, which "
-        "are methods of the same class and follow it."
+        "{entry} keeps its name, arguments and results, and calls the other functions on `self`: "
+        "they are methods of the same class, and follow it."
     ),
 }
 """What a program that is rewritten must keep."""
