@@ -225,16 +225,16 @@ def test_examples_are_earlier_turns_with_the_same_question() -> None:
     assert chat[-1].content.endswith("Double it.")
 
 
-def test_a_program_is_refactored_as_the_examples_were() -> None:
+def test_a_program_is_refactored_in_the_chat_that_wrote_it() -> None:
     asked = problem("functional", entry="Solution().twice", starter="class Solution:\n")
-    (plain,) = build_chat(asked, "refactored")
-    assert plain.content == build_prompt(asked, "plain")
+    plain = build_chat(asked, "refactored")
+    assert plain == build_chat(asked, "plain")
     assert chats_of("refactored") == 2
-    chat = build_chat(asked, "refactored", ["class Solution: pass\n"])
-    assert "`repeatedWords` keeps its name" in chat[0].content
-    assert prompt_texts.EXAMPLES["method"][0].plain in chat[0].content
-    assert "`twice` keeps its name" in chat[-1].content
-    assert chat[-1].content.endswith("```python\nclass Solution: pass\n```")
+    first, second, third = build_chat(asked, "refactored", ["class Solution: pass\n"])
+    assert (first,) == plain
+    assert second == Turn("assistant", "```python\nclass Solution: pass\n```")
+    assert "`twice` keeps its name" in third.content
+    assert "methods of the same class" in third.content
 
 
 def test_copied_functions_are_told_by_their_names() -> None:
