@@ -6,6 +6,7 @@ import pytest
 
 from funprm import prompt_texts
 from funprm.errors import ConfigError
+from funprm.prompt_examples import EXAMPLES
 from funprm.prompts import (
     PLACEHOLDERS,
     STYLES,
@@ -77,7 +78,7 @@ def test_the_plain_prompt_says_nothing_of_functions_as_steps(kind: SuiteKind) ->
 
 
 FORMS: tuple[prompt_texts.Form, ...] = ("stdin", "function", "method")
-EXAMPLES = [(form, number) for form in FORMS for number in (0, 1)]
+EXAMPLE_NUMBERS = [(form, number) for form in FORMS for number in (0, 1)]
 
 
 def runs(code: str, form: str, argument: object, shown: pytest.CaptureFixture[str]) -> str:
@@ -92,7 +93,7 @@ def runs(code: str, form: str, argument: object, shown: pytest.CaptureFixture[st
     return str(next(filter(None, calls))(argument))
 
 
-@pytest.mark.parametrize(("form", "number"), EXAMPLES)
+@pytest.mark.parametrize(("form", "number"), EXAMPLE_NUMBERS)
 @pytest.mark.parametrize("written", ["plain", "chained"])
 def test_the_worked_examples_run(
     form: prompt_texts.Form,
@@ -101,7 +102,7 @@ def test_the_worked_examples_run(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    example = prompt_texts.EXAMPLES[form][number]
+    example = EXAMPLES[form][number]
     text, argument, expected = [
         ("a b A c\nB d", "a b A c\nB d", "2"),
         ("1 2 4 6 3 8", [1, 2, 4, 6, 3, 8], "3"),
@@ -110,11 +111,11 @@ def test_the_worked_examples_run(
     assert runs(getattr(example, written), form, argument, capsys) == expected
 
 
-@pytest.mark.parametrize(("form", "number"), EXAMPLES)
+@pytest.mark.parametrize(("form", "number"), EXAMPLE_NUMBERS)
 def test_the_worked_examples_have_the_form_that_is_asked_for(
     form: prompt_texts.Form, number: int
 ) -> None:
-    example = prompt_texts.EXAMPLES[form][number]
+    example = EXAMPLES[form][number]
     _, names = find_steps(example.chained)
     assert len(names) == 3
     assert names[0].endswith(example.entry or "main")
@@ -221,7 +222,7 @@ def test_examples_are_earlier_turns_with_the_same_question() -> None:
     assert [turn.role for turn in chat] == ["user", "assistant", "user", "assistant", "user"]
     assert "defines the function `repeated_words`" in chat[0].content
     assert "how many distinct words" in chat[0].content
-    assert f"```python\n{prompt_texts.EXAMPLES['function'][0].chained}```" == chat[1].content
+    assert f"```python\n{EXAMPLES['function'][0].chained}```" == chat[1].content
     assert chat[-1].content.endswith("Double it.")
 
 

@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple, cast
 from funprm import prompt_texts as texts
 from funprm.errors import ConfigError, nearest
 from funprm.interfaces import TEMPLATE
+from funprm.prompt_examples import EXAMPLES, Example
 from funprm.prompt_texts import TEMPLATES as TEMPLATES
 from funprm.records import Problem, Suite, key_of
 
@@ -116,14 +117,14 @@ def _turns(parts: Sequence[_Part], values: Mapping[str, str], form: texts.Form) 
         if part.directive != "example":
             yield Turn(cast(Role, part.directive), _filled(part.text, values))
             continue
-        for example in texts.EXAMPLES[form]:
+        for example in EXAMPLES[form]:
             yield Turn(
                 "user", _filled(question, _values(_example_problem(example, form), example.plain))
             )
             yield Turn("assistant", _fenced(example.chained))
 
 
-def _example_problem(example: texts.Example, form: texts.Form) -> Problem:
+def _example_problem(example: Example, form: texts.Form) -> Problem:
     kind: Literal["stdin", "functional"] = "stdin" if form == "stdin" else "functional"
     suite = Suite(kind=kind, entry_point=example.entry)
     return Problem(
@@ -142,7 +143,7 @@ def example_names(problem: Problem) -> frozenset[str]:
     """
     form, entry = _form(problem)
     names: set[str] = set()
-    for example in texts.EXAMPLES[form]:
+    for example in EXAMPLES[form]:
         names.update(re.findall(r"^ *def (\w+)", example.chained, re.MULTILINE))
     return frozenset(names - {"main", entry.strip("`")})
 
@@ -214,7 +215,7 @@ def _values(problem: Problem, program: str) -> dict[str, str]:
     form, entry = _form(problem)
     starter = problem.starter_code.rstrip()
     rules = texts.RULES.format(place=texts.PLACE[form].format(entry=entry))
-    example = _fenced(texts.EXAMPLES[form][0].chained)
+    example = _fenced(EXAMPLES[form][0].chained)
     given = f"# Given code\n\n{texts.STARTER_RULE}\n\n{_fenced(starter)}" if starter else ""
     return {
         "task": texts.TASK[form].format(entry=entry),
