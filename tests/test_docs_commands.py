@@ -11,7 +11,10 @@ from funprm.config import parse_override
 
 ROOT = Path(__file__).parents[1]
 PLACES = [
-    *(ROOT / "docs" / n for n in ("livecodebench.md", "data.md", "tutorial.md", "judging.md")),
+    *(
+        ROOT / "docs" / n
+        for n in ("livecodebench.md", "data.md", "prompts.md", "tutorial.md", "judging.md")
+    ),
     *sorted((ROOT / "configs").glob("*.toml")),
     ROOT / "README.md",
 ]

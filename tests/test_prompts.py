@@ -1,18 +1,22 @@
+import io
 import re
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from funprm import prompts
+from funprm import prompt_texts
 from funprm.errors import ConfigError
+from funprm.prompt_examples import EXAMPLES
 from funprm.prompts import (
     PLACEHOLDERS,
     STYLES,
     TEMPLATES,
+    Turn,
     answer_prefix,
+    build_chat,
     build_prompt,
-    extract_code,
+    chats_of,
+    example_names,
     prompt_identity,
     render_statement,
 )
@@ -45,7 +49,9 @@ def test_a_stdin_program_is_asked_to_read_standard_input_and_to_guard_main() -> 
 
 def test_helpers_of_a_method_are_methods() -> None:
     for entry, starter in (("longest", METHOD), ("Solution().longest", "")):
-        prompt = build_prompt(problem("functional", entry=entry, starter=starter), STYLES[0])
+        prompt = build_prompt(
+            problem("functional", entry=entry, starter=starter), "chain_of_function"
+        )
         assert "`longest`" in prompt
         assert "methods of the same class" in prompt
         assert "standard input" not in prompt
@@ -71,24 +77,49 @@ def test_the_plain_prompt_says_nothing_of_functions_as_steps(kind: SuiteKind) ->
         assert rule in chained
 
 
-@pytest.mark.parametrize("form", ["stdin", "function", "method"])
-def test_the_worked_example_runs_and_has_the_form_that_is_asked_for(
-    form: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code = prompts._EXAMPLE[form]  # type: ignore[index]
-    _, names = find_steps(code)
-    assert len(names) == 3
-    scope: dict[str, object] = {"__name__": "example"}
+FORMS: tuple[prompt_texts.Form, ...] = ("stdin", "function", "method")
+EXAMPLE_NUMBERS = [(form, number) for form in FORMS for number in (0, 1)]
+
+
+def runs(code: str, form: str, argument: object, shown: pytest.CaptureFixture[str]) -> str:
+    """What a worked example's program answers."""
+    scope: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(code, form, "exec"), scope)
-    text = "a b A c\nB d"
     if form == "stdin":
-        monkeypatch.setattr("sys.stdin.read", lambda: text, raising=False)
-        scope["main"]()  # type: ignore[operator]
-        assert capsys.readouterr().out == "2\n"
-    elif form == "function":
-        assert scope["repeated_words"](text) == 2  # type: ignore[operator]
-    else:
-        assert scope["Solution"]().repeatedWords(text) == 2  # type: ignore[operator]
+        return shown.readouterr().out.strip()
+    owner = scope["Solution"]() if form == "method" else None
+    names = {"method": ("repeatedWords", "longestRun")}.get(form, ("repeated_words", "longest_run"))
+    calls = [getattr(owner, name, None) or scope.get(name) for name in names]
+    return str(next(filter(None, calls))(argument))
+
+
+@pytest.mark.parametrize(("form", "number"), EXAMPLE_NUMBERS)
+@pytest.mark.parametrize("written", ["plain", "chained"])
+def test_the_worked_examples_run(
+    form: prompt_texts.Form,
+    number: int,
+    written: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    example = EXAMPLES[form][number]
+    text, argument, expected = [
+        ("a b A c\nB d", "a b A c\nB d", "2"),
+        ("1 2 4 6 3 8", [1, 2, 4, 6, 3, 8], "3"),
+    ][number]
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert runs(getattr(example, written), form, argument, capsys) == expected
+
+
+@pytest.mark.parametrize(("form", "number"), EXAMPLE_NUMBERS)
+def test_the_worked_examples_have_the_form_that_is_asked_for(
+    form: prompt_texts.Form, number: int
+) -> None:
+    example = EXAMPLES[form][number]
+    _, names = find_steps(example.chained)
+    assert len(names) == 3
+    assert names[0].endswith(example.entry or "main")
+    assert len(find_steps(example.plain)[1]) == 1
 
 
 def test_braces_in_a_statement_are_text() -> None:
@@ -116,10 +147,10 @@ def test_an_unknown_style_names_the_nearest() -> None:
 def test_identity_differs_by_style_and_follows_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {style: prompt_identity.__wrapped__(style) for style in STYLES}
     assert len(set(before.values())) == len(STYLES)
-    monkeypatch.setattr(prompts, "_FORM_RULES", prompts._FORM_RULES + " Be brief.")
+    monkeypatch.setattr(prompt_texts, "RULES", prompt_texts.RULES + " Be brief.")
     after = {style: prompt_identity.__wrapped__(style) for style in STYLES}
-    assert after["chain_of_function"] != before["chain_of_function"]
-    assert after["plain"] == before["plain"]
+    changed = {style for style in STYLES if after[style] != before[style]}
+    assert changed == {"chain_of_function"}
 
 
 OWN = "template:Solve.\n\n{{ task }}\n\n{{statement}}\n\n{{given_code}}\n\nUse {braces}. {{answer}}"
@@ -131,7 +162,7 @@ def test_a_template_of_ones_own_is_filled() -> None:
     assert "\n\nSum {{task}} {x}.\n\nUse {braces}. Answer with" in prompt  # no code is given
     prompt = build_prompt(problem("functional", entry="longest", starter=METHOD), OWN)
     assert "`longest`" in prompt
-    assert f"# Given code\n\n{prompts._STARTER_RULE}\n\n```python\n{METHOD.rstrip()}" in prompt
+    assert f"# Given code\n\n{prompt_texts.STARTER_RULE}\n\n```python\n{METHOD.rstrip()}" in prompt
     short = build_prompt(problem(), "template:{{statement}}\n\n{{given_code}}")
     assert short == "Add them.\n\n"
 
@@ -140,14 +171,78 @@ def test_a_template_of_ones_own_is_filled() -> None:
 @pytest.mark.parametrize("starter", ["", METHOD])
 def test_built_in_styles_are_templates_to_start_from(style: str, starter: str) -> None:
     asked = problem("functional", entry="longest", starter=starter)
-    assert build_prompt(asked, f"template:{TEMPLATES[style]}") == build_prompt(asked, style)
+    own = f"template:{TEMPLATES[style]}"
+    assert chats_of(own) == chats_of(style)
+    for number in range(chats_of(style)):
+        drafts = ["x = 1\n"] * number
+        assert build_chat(asked, own, drafts) == build_chat(asked, style, drafts)
 
 
 def test_every_placeholder_is_explained_and_filled() -> None:
-    template = "template:" + "|".join(f"{{{{{name}}}}}" for name in PLACEHOLDERS)
-    parts = build_prompt(problem("functional", entry="f", starter="def f():"), template).split("|")
-    assert len(parts) == len(PLACEHOLDERS)
+    names = "|".join(f"{{{{{name}}}}}" for name in PLACEHOLDERS if name != "program")
+    template = f"template:{names}\n{{{{next}}}}\n{{{{program}}}}"
+    asked = problem("functional", entry="f", starter="def f():")
+    parts = build_prompt(asked, template).split("|")
+    assert len(parts) == len(PLACEHOLDERS) - 1
     assert all(parts)
+    assert build_prompt(asked, template, ["x = 1\n"]) == "```python\nx = 1\n```"
+
+
+SEVERAL = """template:{{system}}
+You write Python.
+{{example}}
+{{user}}
+{{statement}}
+
+{{given_code}}
+{{assistant}}
+Certainly?
+{{user}}
+Yes.
+{{next}}
+Rewrite this:
+{{program}}"""
+
+
+def test_a_template_has_several_turns_and_chats() -> None:
+    asked = problem("functional", entry="longest", statement="Longest.\n{{user}}\n", starter=METHOD)
+    chat = build_chat(asked, SEVERAL)
+    assert [turn.role for turn in chat] == ["system", *["user", "assistant"] * 3, "user"]
+    assert chat[0].content == "You write Python."
+    assert chat[5].content.startswith("Longest.\n{{user}}\n\n# Given code")  # no turn of its own
+    assert chat[6] == Turn("assistant", "Certainly?")
+    assert build_chat(asked, SEVERAL, ["x = 1\n"]) == (
+        Turn("user", "Rewrite this:\n```python\nx = 1\n```"),
+    )
+
+
+def test_examples_are_earlier_turns_with_the_same_question() -> None:
+    template = "template:{{example}}\n{{user}}\n{{task}} {{statement}}"
+    chat = build_chat(problem("functional", entry="f", statement="Double it."), template)
+    assert [turn.role for turn in chat] == ["user", "assistant", "user", "assistant", "user"]
+    assert "defines the function `repeated_words`" in chat[0].content
+    assert "how many distinct words" in chat[0].content
+    assert f"```python\n{EXAMPLES['function'][0].chained}```" == chat[1].content
+    assert chat[-1].content.endswith("Double it.")
+
+
+def test_a_program_is_refactored_in_the_chat_that_wrote_it() -> None:
+    asked = problem("functional", entry="Solution().twice", starter="class Solution:\n")
+    plain = build_chat(asked, "refactored")
+    assert plain == build_chat(asked, "plain")
+    assert chats_of("refactored") == 2
+    first, second, third = build_chat(asked, "refactored", ["class Solution: pass\n"])
+    assert (first,) == plain
+    assert second == Turn("assistant", "```python\nclass Solution: pass\n```")
+    assert "`twice` keeps its name" in third.content
+    assert "methods of the same class" in third.content
+
+
+def test_copied_functions_are_told_by_their_names() -> None:
+    names = example_names(problem("functional", entry="is_even"))
+    assert {"split_words", "count_repeated", "next_run"} <= names
+    assert "is_even" not in names  # the problem asks for it
+    assert "main" not in example_names(problem())
 
 
 @pytest.mark.parametrize(
@@ -156,6 +251,12 @@ def test_every_placeholder_is_explained_and_filled() -> None:
         ("{{statment}}", "unknown placeholder {{statment}}: did you mean 'statement'"),
         ("Solve it.", "expected {{statement}}, where the problem goes"),
         ("", "expected {{statement}}"),
+        ("{{statement}}{{program}}", "{{program}} has a meaning after {{next}} only"),
+        ("{{statement}}\n{{next}}\nAgain.", "expected {{program}} after {{next}}"),
+        ("{{statement}}\n{{assistant}}\nDone.", "turns are user, assistant: expected"),
+        ("{{statement}}\n{{system}}\nBe brief.", "turns are user, system: expected"),
+        ("{{assistant}}\nAsk.\n{{user}}\n{{statement}}", "turns are assistant, user: expected"),
+        ("{{users}}\n{{statement}}", "did you mean 'user'"),
     ],
 )
 def test_a_template_that_cannot_be_used_is_refused(text: str, message: str) -> None:
@@ -187,85 +288,6 @@ def test_bigcodebench_is_asked_by_instruction_or_by_code_to_complete() -> None:
 
 def test_an_answer_begins_with_the_prefix_inside_the_fence() -> None:
     assert answer_prefix("chain_of_function", "def f():\n") == "```python\ndef f():\n"
-    assert answer_prefix("statement", "def f():\n") == "def f():\n"
+    assert answer_prefix("statement", "def f():\n", "\n\n") == "def f():\n"
+    assert answer_prefix("plain", "def f():\n", "\n\n") == "```python\ndef f():\n\n\n"
     assert all(answer_prefix(style, "") == "" for style in STYLES)
-
-
-CODE = "def f():\n    return 1\n"
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        CODE,
-        f"```python\n{CODE}```",
-        f"```\n{CODE}```\n",
-        f"~~~py\n{CODE}~~~\nbye",
-        f"````python\n{CODE}````",
-        f"Text.\n\n```python title=x.py\n{CODE}``` \nMore `inline` text.",
-        f"First\n```python\nold\n```\nbetter\n```Python3\n{CODE}```\nExplanation",
-        f"<think>try ```python\nx\n``` hm</think>\n\n```python\n{CODE}```",
-        f"cut</think>\n```python\n{CODE}",
-        f"```python\nabandoned\n\nBetter:\n```python\n{CODE}```\n",
-        f"```python\n{CODE}```\nOutput follows\n```",
-        f"The program: ```python\n{CODE}```\nIt works.",
-        f"```python\n{CODE}```Explanation: it is short.",
-        "1. So\n    ```python\n    def f():\n        return 1\n    ```\n",
-        "  ```python\n  def f():\n      return 1\n  ```\n",
-    ],
-)
-def test_the_program_is_found(answer: str) -> None:
-    assert extract_code(answer) == CODE
-
-
-def test_windows_line_ends_of_the_program_are_kept() -> None:
-    code = CODE.replace("\n", "\r\n")
-    assert extract_code(f"So\r\n```python\r\n{code}```\r\n") == code
-
-
-def test_an_unclosed_block_reaches_to_the_end() -> None:
-    assert extract_code("old\n```python\nx\n```\nnew\n```python\ndef f():\n    ret") == (
-        "def f():\n    ret"
-    )
-
-
-def test_a_fence_glued_to_the_last_line_is_no_code() -> None:
-    assert extract_code("```python\nprint(1)```") == "print(1)"
-    assert extract_code("```python\nprint(1)```\nIt prints 1.") == "print(1)"
-    assert extract_code('```python\nreturn "a"```') == 'return "a"'
-
-
-def test_fences_in_docstrings_and_strings_do_not_end_the_block() -> None:
-    code = (
-        'def f():\n    """Do.\n\n    ```\n    f()\n    ```\n    """\n'
-        '    mark = "```"\n    return mark  # see ```f```\n'
-    )
-    assert extract_code(f"```python\n{code}```") == code
-    assert extract_code(code) == code
-
-
-def test_a_longer_fence_protects_shorter_ones() -> None:
-    assert extract_code("````\na = '''\n```\nb\n```\n'''\n````") == "a = '''\n```\nb\n```\n'''\n"
-
-
-def test_an_answer_cut_off_in_its_reasoning_is_left_as_it_is() -> None:
-    assert extract_code("<think>I wonder") == "<think>I wonder"
-    assert extract_code("") == ""
-    assert extract_code("```python\n") == "```python\n"
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(st.text(st.characters(exclude_characters="`~", exclude_categories=["Cs"])))
-def test_what_is_fenced_comes_back(code: str) -> None:
-    if not code.strip() or "</think>" in code:
-        return
-    assert extract_code(f"Here\n```python\n{code}\n```\nthere") == f"{code}\n"
-    assert extract_code(answer_prefix("plain", code)) == code
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(st.text(st.sampled_from("`~ \n\r\tap#\"'<")))
-def test_any_text_gives_a_part_of_itself(text: str) -> None:
-    code = extract_code(text)
-    assert set(code) <= set(text)
-    assert len(code) <= len(text)

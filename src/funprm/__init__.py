@@ -38,6 +38,7 @@ _HOMES = {
     "judge_file": "api.runs",
     "grade": "api.runs",
     "check_dataset": "api.runs",
+    "check_prompt": "api.runs",
     "export": "api.runs",
     "import_programs": "api.runs",
     "validate_problems": "api.runs",

@@ -16,6 +16,7 @@ from funprm.errors import ConfigError, FunprmError, InputError, missing_package
 
 if TYPE_CHECKING:
     from funprm.commands.check_dataset import Check
+    from funprm.commands.check_prompt import PromptCheck
     from funprm.commands.grade import Grades
     from funprm.commands.judged import Judged
     from funprm.pipeline.reporting import RunResult
@@ -50,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_solve(verbs)
     _add_serve(verbs)
     _add_data_verbs(verbs)
+    _add_check_prompt(verbs)
     _add_tools(verbs)
     return parser
 
@@ -190,6 +192,34 @@ def _add_data_verbs(verbs: Any) -> None:  # noqa: ANN401
     _add_set(check, "a setting, such as dataset.path=data; can be repeated")
     check.add_argument("--json", action="store_true", help="print all counts and ids as JSON")
     check.set_defaults(call=_check_dataset)
+
+
+def _add_check_prompt(verbs: Any) -> None:  # noqa: ANN401
+    check = verbs.add_parser(
+        "check-prompt",
+        help="try prompt styles with a model on a few problems: run this first",
+        description="Asks a policy for one program per problem in each style, judges the programs, "
+        "counts their functions, copied examples and cut-off answers, and advises a style.",
+    )
+    check.add_argument(
+        "problems", help="a data set's name, a run's TOML file, or a file of problems"
+    )
+    check.add_argument(
+        "--style", action="append", default=[], metavar="NAME",
+        help="a style, or a file with a template; can be repeated (default: all; plain is always "
+        "tried)",
+    )  # fmt: skip
+    check.add_argument("-n", type=int, default=20, help="problems to try (default 20)")
+    check.add_argument(
+        "--split", choices=("train", "meta", "validation", "test"), help="only of these problems"
+    )
+    check.add_argument("--seed", type=int, help="in place of the file's")
+    _add_set(check, "a setting, such as policy.model=NAME; can be repeated")
+    check.add_argument(
+        "--output", metavar="FOLDER", help="keep all answers; the same command goes on"
+    )
+    check.add_argument("--json", action="store_true", help="print everything as JSON")
+    check.set_defaults(call=_check_prompt)
 
 
 def _add_tools(verbs: Any) -> None:  # noqa: ANN401
@@ -478,6 +508,18 @@ def _check_dataset(arguments: argparse.Namespace) -> int:
     return check.exit_code
 
 
+def _check_prompt(arguments: argparse.Namespace) -> None:
+    from funprm.api.runs import check_prompt
+
+    asked = {name: getattr(arguments, name) for name in ("n", "split", "output")}
+    settings = _settings(arguments, ("seed",))
+    styles = arguments.style
+    check = check_prompt(
+        arguments.problems, styles=styles, **asked, settings=settings, progress=True
+    )
+    _print_counts(check, arguments.json)
+
+
 def _validate(arguments: argparse.Namespace) -> None:
     from funprm.api.runs import validate_problems
 
@@ -495,7 +537,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
         _write(f"{'on ' if on else 'off'}  {layer:<12} {'; '.join(filter(None, (why, cure)))}")
 
 
-def _print_counts(counts: "Judged | Check | Grades", as_json: bool) -> None:
+def _print_counts(counts: "Judged | Check | PromptCheck | Grades", as_json: bool) -> None:
     if as_json:
         _print_json(counts.json())
     else:

@@ -364,12 +364,25 @@ def _template(part: str, options: dict[str, Any]) -> str:
     name = options.pop("prompt_file")
     if "prompt" in options:
         raise ConfigError(f"{part}: both prompt and prompt_file are set: expected one of them")
+    return read_template(str(name), f"{part}.prompt_file")
+
+
+def read_template(name: str, where: str) -> str:
+    """A template of one's own as a prompt style.
+
+    Args:
+        name: the file.
+        where: what names it, for the error.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
-        return TEMPLATE + Path(str(name)).expanduser().read_text(encoding="utf-8").strip()
+        return TEMPLATE + Path(name).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{part}.prompt_file: cannot read {str(name)!r} ({error}): expected a text with "
-            "{{statement}}, see docs/data.md"
+            f"{where}: cannot read {name!r} ({error}): expected a text with {{{{statement}}}}, "
+            "see docs/prompts.md"
         ) from error
 
 

@@ -44,6 +44,11 @@ class Request:
     or behind a server that knows seeds) draws them from problem, prefix and seed alone."""
     prefix: str = ""
     """Program text that the answer must begin with; empty for a fresh program."""
+    blank_lines: str = ""
+    """Line breaks that may be put after the prefix, as programs have them there: what continues
+    text goes wrong where a token holds the last line's end and the blank lines together."""
+    drafts: tuple[str, ...] = ()
+    """Programs that a style's earlier chats led to (`Policy`): the next chat is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,10 +68,17 @@ class Sample:
     self_certainty: float | None = None
     seconds: float = 0.0
     cost: float = 0.0
+    drafts: tuple[str, ...] = ()
+    """Programs of a style's earlier chats; the pipeline puts them there."""
 
 
 class Policy(Protocol):
-    """Writes and continues programs. Entry-point group `funprm.policies`."""
+    """Writes and continues programs. Entry-point group `funprm.policies`.
+
+    A policy whose prompts are several chats, one after the other, has a property `chats` that
+    counts them (1 without it). It is asked for each in turn, with the programs so far in
+    `Request.drafts`.
+    """
 
     batch: int
     """How many requests make one call of `sample`."""

@@ -1,23 +1,29 @@
-"""Problems to prompts, and answers to programs.
+"""Problems to prompts.
 
-Three styles: `chain_of_function` asks for a program made of documented functions (arXiv
-2601.22249, section 3.1), `plain` asks for a program only, `statement` is the bare problem text,
-for small language models that continue it. Besides these, a style may be a template of one's own:
-`template:` and its text (`prompt_file` of a configuration puts it there). `prompt_identity`
-changes whenever a prompt does.
+Styles: `chain_of_function` asks for a program made of documented functions (arXiv 2601.22249,
+section 3.1), `plain` asks for a program only, `refactored` asks for a program, and then to rewrite
+it as functions, `statement` is the bare problem text, for small language models that continue it.
+All but the last are templates, and a style may be a template of one's own: `template:` and its text
+(`prompt_file` of a configuration puts it there). `prompt_identity` changes whenever a prompt does.
+
+A template is a chat of several turns, or several chats one after the other: lines that hold one of
+`DIRECTIVES` divide it. Without any it is one turn of the user.
 """
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple, cast
 
+from funprm import prompt_texts as texts
 from funprm.errors import ConfigError, nearest
 from funprm.interfaces import TEMPLATE
+from funprm.prompt_examples import EXAMPLES, Example
+from funprm.prompt_texts import TEMPLATES as TEMPLATES
 from funprm.records import Problem, Suite, key_of
 
-STYLES = ("chain_of_function", "plain", "statement")
+STYLES = (*TEMPLATES, "statement")
 """The prompt styles, by name."""
 
 PLACEHOLDERS = {
@@ -25,199 +31,202 @@ PLACEHOLDERS = {
     "statement": "the problem",
     "given_code": "the code that the program must begin with, introduced; may be empty",
     "form": "the rules of a program made of functions, and an example",
+    "rules": "these rules alone",
     "answer": "how to answer: the complete program in one code block",
     "entry_point": "the quoted name of the function or method; empty for standard input",
+    "program": "the program that the chat before led to, in a code block; after `{{next}}` only",
+    "keep": "what a program must keep where it is rewritten",
 }
 """What `{{name}}` stands for in a template. A line that holds only a placeholder is left out, with
 the empty line after it, where nothing is to be put there."""
 
-_PLAIN = """\
-{{task}}
-
-# Problem
-
-{{statement}}
-
-{{given_code}}
-
-# Answer
-
-{{answer}}"""
-
-TEMPLATES = {
-    "plain": _PLAIN,
-    "chain_of_function": _PLAIN.replace(
-        "# Answer", "# Form of the program\n\n{{form}}\n\n# Answer"
-    ),
+DIRECTIVES = {
+    "system": "a turn of the system begins",
+    "user": "a turn of the user begins",
+    "assistant": "a turn of the model begins: an earlier answer",
+    "example": "turns that ask the last turn of the chat for other problems, and their answers",
+    "next": "a further chat begins: it is asked about the program that this one led to",
 }
-"""The built-in templates by style: where to start from for one's own."""
-
-_Form = Literal["stdin", "function", "method"]
-
-_TASK: dict[_Form, str] = {
-    "stdin": (
-        "Write a Python program that solves the problem. It reads the input from standard input "
-        "and prints the answer to standard output."
-    ),
-    "function": (
-        "Write a Python program that solves the problem. It defines the function {entry}, which "
-        "is called with the arguments and returns the answer; it reads no input and prints "
-        "nothing unless the problem asks for it."
-    ),
-    "method": (
-        "Write a Python program that solves the problem. It defines `class Solution` with the "
-        "method {entry}, which is called with the arguments and returns the answer; it reads no "
-        "input and prints nothing."
-    ),
-}
-
-_FORM_RULES = """\
-Compose the program of functions, each of which does one thing:
-1. The first function is the high-level one that solves the problem. Its docstring states the \
-strategy and the algorithm; its body reads as an outline that calls helpers.
-2. The helpers follow it, in the order in which they are needed. The docstring of each states \
-its own logic: what it takes, what it returns, and how.
-3. Logic that is repeated, or can be separated, becomes a helper of its own.
-4. Nothing is nested: no function inside a function, no class inside a function.
-5. {place}"""
-
-_PLACE: dict[_Form, str] = {
-    "stdin": (
-        "The first function is `main`; the program ends with a call of it under "
-        '`if __name__ == "__main__":`, and nothing else but imports and constants stands at the '
-        "top level."
-    ),
-    "function": (
-        "Helpers are functions at the top level, after {entry}. Functions that the given code "
-        "already contains stay where they are."
-    ),
-    "method": "Helpers are methods of the same class, after {entry}, and are called on `self`.",
-}
-
-_FORM_INTRODUCTION = (
-    "This program for another problem (how many words of a text occur more than once) shows the "
-    "form only:"
-)
-
-_EXAMPLE: dict[_Form, str] = {
-    "stdin": '''\
-import sys
-from collections import Counter
-
-
-def main():
-    """Print how many distinct words of the text occur more than once.
-
-    Strategy: bring the words to a common form, then look at how often each occurs.
-    Algorithm: count the words in one pass, then count the entries above one; O(n) time.
-    """
-    words = split_words(sys.stdin.read())
-    print(count_repeated(words))
-
-
-def split_words(text):
-    """Return the words of the text in lower case: what stands between white space."""
-    return text.lower().split()
-
-
-def count_repeated(words):
-    """Return how many distinct words occur at least twice, from a table of their counts."""
-    return sum(1 for count in Counter(words).values() if count > 1)
-
-
-if __name__ == "__main__":
-    main()
-''',
-    "function": '''\
-from collections import Counter
-
-
-def repeated_words(text: str) -> int:
-    """Return how many distinct words of the text occur more than once.
-
-    Strategy: bring the words to a common form, then look at how often each occurs.
-    Algorithm: count the words in one pass, then count the entries above one; O(n) time.
-    """
-    return count_repeated(split_words(text))
-
-
-def split_words(text: str) -> list[str]:
-    """Return the words of the text in lower case: what stands between white space."""
-    return text.lower().split()
-
-
-def count_repeated(words: list[str]) -> int:
-    """Return how many distinct words occur at least twice, from a table of their counts."""
-    return sum(1 for count in Counter(words).values() if count > 1)
-''',
-    "method": '''\
-from collections import Counter
-
-
-class Solution:
-    def repeatedWords(self, text: str) -> int:
-        """Return how many distinct words of the text occur more than once.
-
-        Strategy: bring the words to a common form, then look at how often each occurs.
-        Algorithm: count the words in one pass, then count the entries above one; O(n) time.
-        """
-        return self.count_repeated(self.split_words(text))
-
-    def split_words(self, text: str) -> list[str]:
-        """Return the words of the text in lower case: what stands between white space."""
-        return text.lower().split()
-
-    def count_repeated(self, words: list[str]) -> int:
-        """Return how many distinct words occur at least twice, from a table of their counts."""
-        return sum(1 for count in Counter(words).values() if count > 1)
-''',
-}
+"""What a line of a template means that holds only `{{name}}`."""
 
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_DIRECTIVE = re.compile(rf"(?m)^\{{\{{\s*({'|'.join(DIRECTIVES)})\s*\}}\}}[ \t]*(?:\n|\Z)")
 
-_STARTER_RULE = (
-    "The program begins with this code; keep its names, signatures and docstrings as they are:"
-)
-
-_ANSWER_RULE = (
-    "Answer with the complete program, imports included, in one Markdown code block "
-    "(```python ... ```)."
-)
+Role = Literal["system", "user", "assistant"]
 
 
-def build_prompt(problem: Problem, style: str) -> str:
-    """The user message that asks a policy for a program.
+class Turn(NamedTuple):
+    """One message of a chat."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A directive of a template, and the text that follows it."""
+
+    directive: str
+    text: str
+
+
+def build_chat(problem: Problem, style: str, drafts: Sequence[str] = ()) -> tuple[Turn, ...]:
+    """The turns that ask a policy for a program; the last one is the user's.
 
     Args:
         problem: what is to be solved; its hidden suite decides what form the program takes
             (reads standard input, defines a function, or a method of `class Solution`).
         style: one of `STYLES`, or a template.
+        drafts: the programs that the style's earlier chats led to.
 
     Returns:
-        The message; for `statement`, `render_statement(problem)` and nothing more.
+        The chat; for `statement`, `render_statement(problem)` and nothing more.
 
     Raises:
         ConfigError: the style is unknown, or the template cannot be used.
     """
-    _check_style(style)
     if style == "statement":
-        return render_statement(problem)
-    template = TEMPLATES.get(style, style.removeprefix(TEMPLATE))
-    return _filled(template, _values(problem))
+        return (Turn("user", render_statement(problem)),)
+    parts = _chats(style)[len(drafts)]
+    form, _ = _form(problem)
+    return tuple(_turns(parts, _values(problem, drafts[-1] if drafts else ""), form))
 
 
-def _values(problem: Problem) -> dict[str, str]:
+def build_prompt(problem: Problem, style: str, drafts: Sequence[str] = ()) -> str:
+    """The same as one text, for models without a chat format."""
+    return as_text(build_chat(problem, style, drafts))
+
+
+def as_text(chat: Sequence[Turn]) -> str:
+    """A chat as one text."""
+    return "\n\n".join(turn.content for turn in chat)
+
+
+def chats_of(style: str) -> int:
+    """How many chats a style has for one program; the last one's program counts.
+
+    Raises:
+        ConfigError: as `build_chat`.
+    """
+    return 1 if style == "statement" else len(_chats(style))
+
+
+def _turns(parts: Sequence[_Part], values: Mapping[str, str], form: texts.Form) -> Iterator[Turn]:
+    question = parts[-1].text
+    for part in parts:
+        if part.directive != "example":
+            yield Turn(cast(Role, part.directive), _filled(part.text, values))
+            continue
+        for example in EXAMPLES[form]:
+            yield Turn(
+                "user", _filled(question, _values(_example_problem(example, form), example.plain))
+            )
+            yield Turn("assistant", _fenced(example.chained))
+
+
+def _example_problem(example: Example, form: texts.Form) -> Problem:
+    kind: Literal["stdin", "functional"] = "stdin" if form == "stdin" else "functional"
+    suite = Suite(kind=kind, entry_point=example.entry)
+    return Problem(
+        key="",
+        problem_id="example",
+        statement=example.statement,
+        hidden=suite,
+        starter_code=example.starter,
+    )
+
+
+def example_names(problem: Problem) -> frozenset[str]:
+    """The functions of the worked examples that a prompt for a problem may show, but its own.
+
+    A program that defines one of them has copied the example.
+    """
+    form, entry = _form(problem)
+    names: set[str] = set()
+    for example in EXAMPLES[form]:
+        names.update(re.findall(r"^ *def (\w+)", example.chained, re.MULTILINE))
+    return frozenset(names - {"main", entry.strip("`")})
+
+
+@functools.cache
+def _chats(style: str) -> tuple[tuple[_Part, ...], ...]:
+    """The chats of a style.
+
+    Raises:
+        ConfigError: the style is unknown, or the template cannot be used.
+    """
+    if style in TEMPLATES:
+        return _parsed(TEMPLATES[style])
+    if not style.startswith(TEMPLATE):
+        raise ConfigError(f"unknown prompt style {style!r}: {nearest(style, STYLES)}")
+    chats = _parsed(style.removeprefix(TEMPLATE))
+    _check(chats)
+    return chats
+
+
+def _parsed(template: str) -> tuple[tuple[_Part, ...], ...]:
+    """The chats that the directives of a template make; empty turns are left out."""
+    first, *rest = _DIRECTIVE.split(template)
+    chats = [[_Part("user", first.strip("\n"))]]
+    for directive, text in zip(rest[::2], rest[1::2], strict=True):
+        if directive == "next":
+            chats.append([])
+        role = "user" if directive in ("next", "example") else directive
+        if directive == "example":
+            chats[-1].append(_Part("example", ""))
+        chats[-1].append(_Part(role, text.strip("\n")))
+    return tuple(
+        tuple(part for part in chat if part.directive == "example" or part.text.strip())
+        for chat in chats
+    )
+
+
+def _check(chats: Sequence[Sequence[_Part]]) -> None:
+    """Raise ConfigError for the first thing that makes a template of one's own unusable."""
+    for number, chat in enumerate(chats):
+        names = [m[1] for part in chat for m in _PLACEHOLDER.finditer(part.text)]
+        for name in names:
+            if name not in PLACEHOLDERS:
+                hint = nearest(name, [*PLACEHOLDERS, *DIRECTIVES])
+                raise ConfigError(f"prompt template: unknown placeholder {{{{{name}}}}}: {hint}")
+        needed, where = ("program", " after {{next}}") if number else ("statement", "")
+        what = "the program that is rewritten" if number else "the problem"
+        if needed not in names:
+            raise ConfigError(
+                f"prompt template: expected {{{{{needed}}}}}{where}, where {what} goes"
+            )
+        if not number and "program" in names:
+            raise ConfigError("prompt template: {{program}} has a meaning after {{next}} only")
+        _check_roles([part.directive for part in chat])
+
+
+def _check_roles(roles: Sequence[str]) -> None:
+    turns = roles[1:] if roles[0] == "system" else roles
+    turns = [role for role in turns if role != "example"]
+    if turns != [("user", "assistant")[i % 2] for i in range(len(turns))] or turns[-1] != "user":
+        raise ConfigError(
+            f"prompt template: turns are {', '.join(roles)}: expected at most one of the system, "
+            "then the user's and the assistant's in turn, the user's last"
+        )
+
+
+def _values(problem: Problem, program: str) -> dict[str, str]:
     """What the placeholders stand for."""
     form, entry = _form(problem)
     starter = problem.starter_code.rstrip()
-    rules = _FORM_RULES.format(place=_PLACE[form].format(entry=entry))
+    rules = texts.RULES.format(place=texts.PLACE[form].format(entry=entry))
+    example = _fenced(EXAMPLES[form][0].chained)
+    given = f"# Given code\n\n{texts.STARTER_RULE}\n\n{_fenced(starter)}" if starter else ""
     return {
-        "task": _TASK[form].format(entry=entry),
+        "task": texts.TASK[form].format(entry=entry),
         "statement": problem.statement.strip(),
-        "given_code": f"# Given code\n\n{_STARTER_RULE}\n\n{_fenced(starter)}" if starter else "",
-        "form": f"{rules}\n\n{_FORM_INTRODUCTION}\n\n{_fenced(_EXAMPLE[form])}",
-        "answer": _ANSWER_RULE,
+        "given_code": given,
+        "form": f"{rules}\n\n{texts.EXAMPLE_INTRODUCTION}\n\n{example}",
+        "rules": rules,
+        "answer": texts.ANSWER_RULE,
         "entry_point": entry,
+        "program": _fenced(program),
+        "keep": texts.KEEP[form].format(entry=entry),
     }
 
 
@@ -228,21 +237,30 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
 
-def answer_prefix(style: str, prefix: str) -> str:
+def answer_prefix(style: str, prefix: str, blank_lines: str = "") -> str:
     r"""What an answer must begin with so that its program begins with `prefix`.
 
     >>> answer_prefix("plain", "import sys\n")
     '```python\nimport sys\n'
-    >>> answer_prefix("statement", "import sys\n")
-    'import sys\n'
+    >>> answer_prefix("plain", "def f():\n    pass\n", "\n\n")
+    '```python\ndef f():\n    pass\n\n\n'
+    >>> answer_prefix("statement", "def f():\n    pass\n", "\n\n")
+    'def f():\n    pass\n'
+
+    Args:
+        style: one of `STYLES`, or a template.
+        prefix: the beginning of the program; empty: there is none.
+        blank_lines: those that follow it, `steps.blank_lines_after(prefix)`. Byte-level
+            vocabularies hold them in one token with the end of the last line: a model that reads
+            the line's end alone takes it for the end of the program. `statement` goes without:
+            its models were trained on lines.
 
     Raises:
         ConfigError: the style is unknown.
     """
-    _check_style(style)
-    if style == "statement" or not prefix:
+    if not chats_of(style) or style == "statement" or not prefix:
         return prefix
-    return f"```python\n{prefix}"
+    return f"```python\n{prefix}{blank_lines}"
 
 
 def render_statement(problem: Problem) -> str:
@@ -256,7 +274,7 @@ def render_statement(problem: Problem) -> str:
 
 @functools.cache
 def prompt_identity(style: str) -> str:
-    """A hash of the prompts that `build_prompt` makes, for record keys.
+    """A hash of the chats that `build_chat` makes, for record keys.
 
     It is taken over rendered prompts of every form a program can have, so that a change of any
     text or rule changes it.
@@ -264,47 +282,20 @@ def prompt_identity(style: str) -> str:
     Raises:
         ConfigError: the style is unknown.
     """
-    _check_style(style)
-    prompts = [build_prompt(problem, style) for problem in _specimens()]
+    problems = list(_specimens())
+    prompts: list[object] = [_specimen(problem, style, 0) for problem in problems]
+    for number in range(1, chats_of(style)):
+        prompts += [_specimen(problem, style, number) for problem in problems]
     return key_of("prompt", style, prompts)
 
 
-def extract_code(text: str) -> str:
-    r"""The program in a policy's answer: what the last Markdown code block holds.
-
-    The rule is LiveCodeBench's (between the last pair of fences), made tolerant: `~~~` fences,
-    language tags, indented fences, Windows line ends, a fence glued to the last line. A block
-    that was never closed (an answer cut off in the middle) reaches to the end of the text. Text
-    without a fence is returned as it is, less reasoning that ends in `</think>`.
-
-    >>> extract_code("So:\n```python\nprint(1)\n```\nDone.")
-    'print(1)\n'
-    >>> extract_code("print(1)\n")
-    'print(1)\n'
-    """
-    reasoning, end, answer = text.rpartition("</think>")
-    if end and (answer.strip() or not reasoning.strip()):
-        text = answer.lstrip("\r\n")
-    blocks = [block for block in _blocks(text) if block.strip()]
-    return blocks[-1] if blocks else text
+def _specimen(problem: Problem, style: str, number: int) -> object:
+    """A rendered chat; one of a single turn is its text."""
+    chat = build_chat(problem, style, ["pass"] * number)
+    return chat[0].content if len(chat) == 1 else chat
 
 
-def _check_style(style: str) -> None:
-    if style in STYLES:
-        return
-    if style.startswith(TEMPLATE):
-        names = [match[1] for match in _PLACEHOLDER.finditer(style)]
-        for name in names:
-            if name not in PLACEHOLDERS:
-                hint = nearest(name, PLACEHOLDERS)
-                raise ConfigError(f"prompt template: unknown placeholder {{{{{name}}}}}: {hint}")
-        if "statement" not in names:
-            raise ConfigError("prompt template: expected {{statement}}, where the problem goes")
-        return
-    raise ConfigError(f"unknown prompt style {style!r}: {nearest(style, STYLES)}")
-
-
-def _form(problem: Problem) -> tuple[_Form, str]:
+def _form(problem: Problem) -> tuple[texts.Form, str]:
     """The form a program must have, and the quoted name of what is called."""
     suite = problem.hidden
     if suite.kind == "stdin":
@@ -332,83 +323,3 @@ def _specimens() -> Iterator[Problem]:
             yield Problem(
                 key="", problem_id="", statement="statement", hidden=suite, starter_code=starter
             )
-
-
-@dataclass(frozen=True, slots=True)
-class _Fence:
-    mark: str
-    """The fence's characters, three or more."""
-    info: str
-    """The language tag; empty for a fence that can only close a block."""
-    indent: int = 0
-
-    def closes(self, opened: "_Fence") -> bool:
-        """Whether this fence ends the block (a longer fence protects shorter ones)."""
-        return self.mark.startswith(opened.mark)
-
-    def opens(self, opened: "_Fence | None") -> bool:
-        """Whether a block starts here: inside an unclosed one, only after a language tag."""
-        return opened is None or bool(re.fullmatch(r"[\w+#.-]+", self.info))
-
-
-_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
-_FENCE_AFTER_PROSE = re.compile(r"[^`]+?(`{3,})([\w+#-]*)")
-_FENCE_AFTER_CODE = re.compile(r"""([^`]*[^`\s#"'])(`{3,})""")
-_TOP_LEVEL_CODE = re.compile(r"^(async def|def|class|import|from) ", re.MULTILINE)
-_INDENT_OF_PROSE = 3
-"""Beyond this a fence is indented code (CommonMark): it may stand in a program's docstring."""
-
-
-def _blocks(text: str) -> list[str]:
-    """The contents of all code blocks, in order; the last one may be unclosed."""
-    lines = re.split(r"(?<=\n)", text)
-    blocks = _scan_blocks(lines, _INDENT_OF_PROSE)
-    if not blocks and not _TOP_LEVEL_CODE.search(text):
-        blocks = _scan_blocks(lines, len(text))
-    return blocks
-
-
-def _scan_blocks(lines: list[str], max_indent: int) -> list[str]:
-    blocks: list[str] = []
-    opened: _Fence | None = None
-    content: list[str] = []
-    for line in lines:
-        rest, fence = _split_fence(line, opened, max_indent)
-        if opened is not None and (fence is None or not fence.closes(opened)):
-            content.append(_dedent(line, opened.indent))
-        elif fence is not None:
-            if opened is not None:
-                blocks.append("".join([*content, _dedent(rest, opened.indent)]))
-            opened = fence if fence.opens(opened) else None
-            content = []
-    if opened is not None:
-        blocks.append(_without_glued_fence("".join(content), opened.mark))
-    return blocks
-
-
-def _split_fence(line: str, opened: _Fence | None, max_indent: int) -> tuple[str, _Fence | None]:
-    """What stands before the fence of this line, and the fence, if it has one."""
-    text = line.rstrip()
-    if match := _FENCE.match(text):
-        info = text[match.end() :].strip()
-        if match.start(1) <= max_indent and "`" not in info:
-            return "", _Fence(match[1], info, match.start(1))
-    elif "```" not in text:
-        return line, None
-    elif opened is None and (match := _FENCE_AFTER_PROSE.fullmatch(text)):
-        return match[0], _Fence(match[1], match[2])
-    elif opened is not None and (match := _FENCE_AFTER_CODE.fullmatch(text)):
-        return match[1], _Fence(match[2], "")
-    return line, None
-
-
-def _dedent(line: str, indent: int) -> str:
-    """The line without the indentation that its block's opening fence has."""
-    margin = line[:indent]
-    return line[len(margin) - len(margin.lstrip(" \t")) :]
-
-
-def _without_glued_fence(block: str, mark: str) -> str:
-    """An unclosed block, less a closing fence written at the end of its last line."""
-    stripped = block.rstrip()
-    return stripped.removesuffix(mark) if stripped.endswith(mark) else block

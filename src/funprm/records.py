@@ -181,6 +181,9 @@ class Generation:
     """Mean over tokens of KL(uniform || policy), arXiv 2502.18581."""
     seconds: float = 0.0
     cost: float = 0.0
+    drafts: tuple[str, ...] = ()
+    """Programs of the chats before the last, where a prompt has several. `code` is the last draft
+    where the program that was made of it failed public tests that the draft passes."""
 
     def __repr__(self) -> str:
         finish = "" if self.finish == "stop" else f", {self.finish}"

@@ -66,6 +66,26 @@ def step_texts(code: str, ends: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(code[start:end] for start, end in pairwise((0, *ends)))
 
 
+def blank_lines_after(prefix: str) -> str:
+    r"""The blank lines that follow a program's function, as programs are usually laid out.
+
+    >>> blank_lines_after("def f():\n    pass\n")
+    '\n\n'
+    >>> blank_lines_after("class A:\n    def f(self):\n        pass\n")
+    '\n'
+
+    Args:
+        prefix: a program up to the end of a step.
+
+    Returns:
+        Line breaks: two after a function, one after a method, none where no function was closed.
+    """
+    name = find_steps(prefix)[1][-1]
+    if not name or not prefix.endswith("\n"):
+        return ""
+    return "\n" if "." in name else "\n\n"
+
+
 _OPAQUE = re.compile(
     r'''
     (?P<text> """ (?: [^"\\]++ | \\.? | "(?!"") )*+ (?:""")?+

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from funprm.api.glue import Settings, Shown, path_of, shown_by
+from funprm.api.glue import Settings, Shown, folder_of, path_of, shown_by
 from funprm.config import load_config
 from funprm.pipeline import stages
 from funprm.pipeline.reporting import RunResult
@@ -13,9 +13,11 @@ from funprm.pipeline.run import Run
 
 if TYPE_CHECKING:
     from funprm.commands.check_dataset import Check
+    from funprm.commands.check_prompt import PromptCheck
     from funprm.commands.grade import Grades
     from funprm.commands.judge import SuiteName
     from funprm.commands.judged import Judged
+    from funprm.records import Split
 
 
 def run(
@@ -169,6 +171,35 @@ def check_dataset(
 
     with shown_by(progress) as shown:
         return work.check_dataset(str(dataset), settings or {}, shown)
+
+
+def check_prompt(  # noqa: PLR0913  (all but the problems have defaults)
+    problems: str | Path,
+    *,
+    styles: Sequence[str] = (),
+    n: int = 20,
+    split: "Split | None" = None,
+    settings: Settings | None = None,
+    output: str | Path | None = None,
+    progress: Shown = False,
+) -> "PromptCheck":
+    """Try prompt styles with a policy on a few problems: which one suits the model?
+
+    Args:
+        problems: a data set's name, a run's TOML file, or a file of problems.
+        styles: names, or files with templates; `plain` is always tried. Empty: all built-in ones.
+        n: how many problems; they are spread over all.
+        split: only of these problems; choose a prompt on `train`.
+        settings: such as `{"policy.model": "runs/model", "dataset.path": "data"}`.
+        output: a folder that keeps the answers, so that an interrupted call goes on; None: none.
+        progress: see the module.
+    """
+    from funprm.commands import check_prompt as work
+
+    with folder_of(output) as folder, shown_by(progress) as shown:
+        return work.check_prompt(
+            str(problems), settings or {}, folder, shown, styles=styles, n=n, split=split
+        )
 
 
 def export(  # noqa: PLR0913  (most have defaults)

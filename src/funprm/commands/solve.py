@@ -121,7 +121,7 @@ def solve(
             stage(run)
         run.rollouts, run.verdicts, run.scores = {}, {}, {}
         if problem.public or problem.probe:
-            _execute(run)
+            execute(run)
         if model:
             _score_stage(model)(run)
         return _solution(run, problem, model)
@@ -164,7 +164,7 @@ class OpenedPrm:
         return replace(config, rollout=replace(config.rollout, max_steps=trained))
 
 
-_execute = Stage(
+execute = Stage(
     name="execute",
     after=segment,
     work=judge_programs,
@@ -173,6 +173,7 @@ _execute = Stage(
     settings=lambda run: dict(run.executor.identity()),
     tries_again=True,
 )
+"""Judges programs where no prefix is completed."""
 
 
 def _score_stage(model: OpenedPrm) -> Stage:

@@ -11,6 +11,7 @@ from funprm import __version__, registry
 from funprm.config import ComponentConfig, RunConfig
 from funprm.errors import MissingPackageError
 from funprm.interfaces import Dataset, Executor, Policy, Progress
+from funprm.pipeline.revising import revising
 from funprm.pipeline.stage import Outcome
 from funprm.records import (
     Generation,
@@ -122,7 +123,7 @@ class Run:
         if dataset is not None:
             self.dataset = dataset
         if policy is not None:
-            self.policy = policy
+            self.policy = revising(policy, lambda: self.executor)
         free = free_settings(config, with_dataset=dataset is None)
         self.folder = RunFolder(folder, settings_of(config), owned=owned, free=free)
 
@@ -149,7 +150,7 @@ class Run:
     def policy(self) -> Policy:
         """Writes the programs."""
         policy: Policy = self._build("policies", self.config.needed_policy())
-        return policy
+        return revising(policy, lambda: self.executor)
 
     @cached_property
     def completer(self) -> Policy:

@@ -21,7 +21,7 @@ from funprm.records import (
     seed_of,
     shared_fields,
 )
-from funprm.steps import STEP_RULE, find_steps
+from funprm.steps import STEP_RULE, blank_lines_after, find_steps
 from funprm.store import RecordFile
 
 R = TypeVar("R", Generation, Rollout)
@@ -260,8 +260,11 @@ def _request(
     what = (run.questions[problem.problem_id], prefix, index, run.config.seed)
     # The policy's identity is no part of the seed: one model has one answer, however it is reached.
     seed = seed_of(kind, *what)
-    key = key_of(kind, 1, dict(identity), *what)
-    return Request(key=key, problem=problem, index=index, seed=seed, prefix=prefix)
+    blank_lines = blank_lines_after(prefix)
+    key = key_of(kind, 1, dict(identity), *what, *filter(None, [blank_lines]))
+    return Request(
+        key=key, problem=problem, index=index, seed=seed, prefix=prefix, blank_lines=blank_lines
+    )
 
 
 def _sample(

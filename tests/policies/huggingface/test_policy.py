@@ -243,6 +243,29 @@ def test_a_continuation_stops_where_its_block_closes(folder: Path) -> None:
     assert not policy(folder)._sampler._rule.asks
 
 
+def test_blank_lines_after_a_prefix_are_part_of_the_beginning(folder: Path) -> None:
+    wanted = replace(request("set x", prefix="def f(): 0\n"), blank_lines="\n\n")
+    prompt, sample = scripted(folder, "b = 2\n```\n", wanted, prompt="plain")
+    assert prompt.endswith("```python\ndef f(): 0\n\n\n")
+    assert sample.code == "def f(): 0\n\n\nb = 2\n"
+    assert sample.kept
+    prompt, sample = scripted(folder, "b = 2\n", wanted)
+    assert prompt.endswith("def f(): 0\n")  # style `statement`
+    assert sample.code == "def f(): 0\nb = 2\n"
+
+
+def test_a_chat_of_several_turns_goes_through_the_template(folder: Path) -> None:
+    template = (
+        "template:{{statement}}\n{{assistant}}\nyes\n{{user}}\nwell\n{{next}}\nmore: {{program}}"
+    )
+    prompt, _ = scripted(folder, "x", request("a"), prompt=template)
+    assert prompt == "<|problem|>a<|problem|>yes<|problem|>well<|solution|>"
+    again = replace(request("a"), drafts=("b = 1\n",))
+    prompt, _ = scripted(folder, "x", again, prompt=template)
+    assert prompt == "<|problem|>more: ```python\nb = 1\n```<|solution|>"
+    assert policy(folder, prompt=template).chats == 2
+
+
 def test_a_changed_prefix_is_reported(folder: Path) -> None:
     wanted = request("set x", prefix="a = '''\n```\n'''\n")
     _, sample = scripted(folder, "b = 2\n", wanted, prompt="plain")
@@ -253,6 +276,10 @@ def test_templates(folder: Path, tmp_path: Path) -> None:
     prompt, _ = scripted(folder, "x", request("a", prefix="b"), template="none")
     assert prompt == "a\nb"
     own = tmp_path / "own.jinja"
+    own.write_text("<|step|>{{ messages[0].content }}<|solution|>")
+    own.write_text("<|step|>{{ messages[0].content | trim }}<|solution|>")
+    prompt, _ = scripted(folder, "x", request("a\n", prefix="b\n\n"), template=str(own))
+    assert prompt == "<|step|>a<|solution|>b\n\n"  # what is trimmed is no part of the answer
     own.write_text("<|step|>{{ messages[0].content }}<|solution|>")
     prompt, _ = scripted(folder, "x", request("a", prefix="b"), template=str(own))
     assert prompt == "<|step|>a<|solution|>b"
@@ -321,7 +348,7 @@ def test_incomplete_folders(folder: Path, tmp_path: Path, name: str, message: st
 def test_the_folders_tokenizer_is_followed_to_the_letter(folder: Path) -> None:
     """White space is a token here, as in no usual Qwen2 tokenizer."""
     one = policy(folder)
-    assert one._text(one._encode("a  b\n", "")[1:-1]) == "a  b\n"
+    assert one._text(one._encode([prompts.Turn("user", "a  b\n")], "")[1:-1]) == "a  b\n"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import torch
 
 from funprm import language_models as models
 from funprm import prompts
+from funprm.answers import extract_code
 from funprm.errors import ConfigError, PolicyError
 from funprm.interfaces import Request, Sample
 from funprm.policies.huggingface.sampler import Continuation, Row, Rule, Sampler
@@ -89,6 +90,11 @@ class HuggingFacePolicy:
             "max_tokens": self.max_tokens,
         }
 
+    @property
+    def chats(self) -> int:
+        """How many chats the prompt has for one program."""
+        return prompts.chats_of(self.prompt)
+
     def sample(self, requests: Sequence[Request]) -> Iterator[Sample]:
         """One answer per request; those with short prompts come first.
 
@@ -113,13 +119,13 @@ class HuggingFacePolicy:
 
     def _questions(self, requests: Sequence[Request]) -> "Iterator[_Question]":
         """Requests as tokens; equal prompts are encoded once."""
-        encoded: dict[tuple[str, str], tuple[int, ...]] = {}
+        encoded: dict[tuple[tuple[prompts.Turn, ...], str], tuple[int, ...]] = {}
         for request in requests:
-            begin = prompts.answer_prefix(self.prompt, request.prefix)
-            message = prompts.build_prompt(request.problem, self.prompt)
-            if (message, begin) not in encoded:
-                encoded[message, begin] = self._encode(message, begin)
-            tokens = encoded[message, begin]
+            begin = prompts.answer_prefix(self.prompt, request.prefix, request.blank_lines)
+            chat = prompts.build_chat(request.problem, self.prompt, request.drafts)
+            if (chat, begin) not in encoded:
+                encoded[chat, begin] = self._encode(chat, begin)
+            tokens = encoded[chat, begin]
             row = Row(
                 prompt=tokens,
                 limit=min(self.max_tokens, self._context - len(tokens)),
@@ -132,18 +138,18 @@ class HuggingFacePolicy:
         """Whether drawn tokens close the code block that an answer was made to begin with."""
         return lambda tokens: _closing_fence(begin + self._text(tokens), len(begin)) is not None
 
-    def _encode(self, message: str, begin: str) -> tuple[int, ...]:
+    def _encode(self, chat: Sequence[prompts.Turn], begin: str) -> tuple[int, ...]:
         """Token ids of the prompt with the answer's beginning."""
         if self._chat_template is None:
-            text, special = f"{message}\n{begin}", True
+            text, special = f"{prompts.as_text(chat)}\n{begin}", True
         else:
             # The template writes special tokens itself.
-            text, special = self._render(message) + begin, False
+            text, special = self._render(chat) + begin, False
         return tuple(self._tokenizer(text, add_special_tokens=special)["input_ids"])
 
-    def _render(self, message: str) -> str:
+    def _render(self, chat: Sequence[prompts.Turn]) -> str:
         rendered: str = self._tokenizer.apply_chat_template(
-            [{"role": "user", "content": message}],
+            [turn._asdict() for turn in chat],
             chat_template=self._chat_template,
             add_generation_prompt=True,
             tokenize=False,
@@ -257,7 +263,7 @@ def _program(text: str, begin: str, prefix: str) -> str:
     """The program in an answer; for a continuation, what stands in the block that was begun."""
     if prefix and begin != prefix:
         text = text[: _closing_fence(text, len(begin))]
-    return prompts.extract_code(text)
+    return extract_code(text)
 
 
 def _closing_fence(text: str, start: int) -> int | None:

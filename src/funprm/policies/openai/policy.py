@@ -22,7 +22,7 @@ from funprm.policies.openai.requests import Dialect, Endpoint, Form, Service
 from funprm.policies.openai.session import Session
 from funprm.policies.openai.stream import Emit, Stream
 from funprm.policies.openai.transport import Transport
-from funprm.prompts import prompt_identity
+from funprm.prompts import chats_of, prompt_identity
 from funprm.records import Json, key_of
 
 _OWN_FIELDS = frozenset({"model", "messages", "prompt", "n", "stream", "seed"})
@@ -124,6 +124,11 @@ class OpenAIPolicy:
             "instruction": key_of(INSTRUCTION),
             "extra_body": self.extra_body,
         }
+
+    @property
+    def chats(self) -> int:
+        """How many chats the prompt has for one program."""
+        return chats_of(self.prompt)
 
     def stats(self) -> Statistics:
         """Calls, repetitions, refusals, tokens and cost so far."""

@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from funprm.prompts import extract_code
+from funprm.answers import extract_code
+from funprm.prompts import Turn
 from funprm.records import Json
 
 Way = Literal["prefill", "completions", "instruction"]
@@ -43,9 +44,9 @@ class Program:
     """False where the wanted prefix was changed."""
 
 
-def instruct(prompt: str, prefix: str) -> str:
-    """The prompt that shows a prefix and asks to keep it."""
-    return prompt + INSTRUCTION.format(prefix=prefix.rstrip("\n"))
+def instruct(question: Turn, prefix: str) -> Turn:
+    """The question that shows a prefix and asks to keep it."""
+    return Turn(question.role, question.content + INSTRUCTION.format(prefix=prefix.rstrip("\n")))
 
 
 def read_program(text: str, prefix: str, way: Way) -> Program:

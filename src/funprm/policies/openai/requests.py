@@ -9,7 +9,7 @@ from funprm.interfaces import Request
 from funprm.policies.openai.budget import Prices, Statistics
 from funprm.policies.openai.prefixes import PREFILL, Way, instruct
 from funprm.policies.openai.transport import Answer, RejectedError, Transport
-from funprm.prompts import answer_prefix, build_prompt
+from funprm.prompts import Turn, answer_prefix, as_text, build_chat
 from funprm.records import Json, key_of
 
 Endpoint = Literal["chat", "completions"]
@@ -97,19 +97,18 @@ class Form:
 
     def _question(self, request: Request, endpoint: Endpoint, way: Way) -> dict[str, Json]:
         """Prompt and, where the server continues it, the beginning of the answer."""
-        prompt, prefix = build_prompt(request.problem, self.style), request.prefix
+        chat, prefix = build_chat(request.problem, self.style, request.drafts), request.prefix
         if prefix and way == "instruction":
-            prompt, prefix = instruct(prompt, prefix), ""
-        begin = answer_prefix(self.style, prefix)
+            chat, prefix = (*chat[:-1], instruct(chat[-1], prefix)), ""
+        begin = answer_prefix(self.style, prefix, request.blank_lines)
         # The block that the beginning opens is all that is wanted: stop where it is closed.
         question: dict[str, Json] = {} if begin == prefix else {"stop": ["\n```"]}
         if endpoint == "completions":
-            return {"prompt": f"{prompt}\n{begin}", **question}
-        messages = [{"role": "user", "content": prompt}]
+            return {"prompt": f"{as_text(chat)}\n{begin}", **question}
         if prefix:
-            messages.append({"role": "assistant", "content": begin})
+            chat = (*chat, Turn("assistant", begin))
             question |= PREFILL
-        return {"messages": messages, **question}
+        return {"messages": [turn._asdict() for turn in chat], **question}
 
 
 @dataclass(kw_only=True)

@@ -161,8 +161,8 @@ class Session:
 
 
 def _groups(requests: Sequence[Request], together: int) -> Iterator[Sequence[Request]]:
-    """Neighbours with the same problem and prefix, up to `together` of them at a time."""
-    for _, same in groupby(requests, key=lambda request: (request.problem.key, request.prefix)):
+    """Neighbours with the same question and prefix, up to `together` of them at a time."""
+    for _, same in groupby(requests, key=lambda r: (r.problem.key, r.prefix, r.drafts)):
         alike = list(same)
         for start in range(0, len(alike), together):
             yield alike[start : start + together]
