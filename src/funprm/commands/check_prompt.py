@@ -17,8 +17,9 @@ from funprm.errors import ConfigError, DataError, nearest
 from funprm.evaluation.statistics import mcnemar
 from funprm.interfaces import Progress
 from funprm.pipeline.judging import Docket
+from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
-from funprm.pipeline.sampling import generate, load, segment
+from funprm.pipeline.sampling import generate, segment
 from funprm.prompts import STYLES, example_names
 from funprm.records import Generation, Json, Problem, Split, key_of
 
