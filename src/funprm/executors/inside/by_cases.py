@@ -78,7 +78,7 @@ def _run_main(
         exec(code, namespace)
     except SystemExit:
         pass
-    _finish_interpreter()
+    finish_interpreter()
     namespace.clear()
     if mark:
         _write(1, mark)
@@ -115,7 +115,7 @@ def fill_stdin(data: bytes) -> None:
     os.lseek(0, 0, os.SEEK_SET)
 
 
-def _finish_interpreter() -> None:
+def finish_interpreter() -> None:
     """What Python does at its end, as far as a program can see it."""
     import atexit
     import threading

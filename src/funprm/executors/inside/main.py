@@ -19,7 +19,15 @@ from typing import Any
 
 def _start(config: dict[str, Any]) -> Callable[[], None]:
     """Isolate this process; returns only in the children that run a program."""
-    from funprm.executors.inside import cgroup, isolation, program, syscalls, watcher, zygote
+    from funprm.executors.inside import (
+        cgroup,
+        isolation,
+        program,
+        rehearsal,
+        syscalls,
+        watcher,
+        zygote,
+    )
     from funprm.executors.inside.usage import Processes
 
     if config["parent"]:
@@ -38,14 +46,16 @@ def _start(config: dict[str, Any]) -> Callable[[], None]:
         watcher.watch(socket.socket(fileno=0), ours, Processes(child, group), layers)
         os._exit(0)
     ours.close()
+    zygote.take(theirs)
+    rehearsal.rehearse()
     if "pid" not in layers.off:  # then all that it runs ends with it
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     layers.confine()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    for name in [n for n in sys.modules if n.partition(".")[0] == "funprm"]:
-        del sys.modules[name]  # programs shall not find us; the objects live on
-    return zygote.serve(layers, theirs)
+    ours_too = [n for n in sys.modules if n.partition(".")[0] == "funprm"]
+    hidden = list(map(sys.modules.pop, ours_too))  # programs shall not find us
+    return zygote.serve(layers, (hidden, group, ours, theirs, config))
 
 
 def main() -> None:

@@ -74,7 +74,7 @@ def run(enter: Callable[[], Task]) -> None:
     except BaseException:  # noqa: BLE001  (no program has run: its empty output is no answer)
         os._exit(_NOT_READY)
     try:
-        _RUN[task.kind](task)
+        RUN[task.kind](task)
     except MemoryError:
         record(b"m", "out of memory")
     except WrongAnswerError as error:
@@ -173,7 +173,7 @@ def _loader(task: Task, namespace: dict[str, Any]) -> Callable[[], None]:
     return lambda: exec(compiled(task), namespace)
 
 
-_RUN = {
+RUN = {
     "stdin": by_cases.run_stdin,
     "functional": by_cases.run_functional,
     "calls": _run_calls,

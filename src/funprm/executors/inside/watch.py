@@ -15,6 +15,7 @@ from typing import Any
 
 from funprm.executors import protocol
 from funprm.executors.inside.clocks import LONGEST_LOOK, Clocks
+from funprm.executors.inside.ends import ended_early
 from funprm.executors.inside.gate import Gate
 from funprm.executors.inside.jobs import Job
 from funprm.executors.inside.task import packed
@@ -335,19 +336,7 @@ class Child:
             return self._failure
         if self._finished or (self.job.suite.settings["kind"] == "stdin" and code == 0):
             return "output", bytes(self._output)
-        if code == -signal.SIGKILL:
-            ran_out = self._processes.memory_ran_out()
-            return "killed", b"memory ran out" if ran_out else b"by itself, or from outside"
-        if code < 0:
-            return "error", f"killed by {_name(-code)}".encode()
-        return "error", f"ended with exit code {code} before it was done".encode()
-
-
-def _name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+        return ended_early(code, self._processes)
 
 
 def _pipe() -> tuple[int, int]:

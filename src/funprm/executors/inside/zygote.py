@@ -21,6 +21,7 @@ from typing import Any
 
 from funprm.executors import protocol
 from funprm.executors.inside import cleanup, filters, program, syscalls
+from funprm.executors.inside.channel import CHANNEL
 from funprm.executors.inside.task import Task
 
 _PAGE = resource.getpagesize() / (1 << 20)
@@ -36,7 +37,8 @@ class WatcherGoneError(Exception):
 class _Zygote:
     """The loop of the zygote."""
 
-    def __init__(self, layers: Any, link: socket.socket) -> None:
+    def __init__(self, layers: Any, link: socket.socket, kept: Any) -> None:
+        self._kept = kept
         self._layers = layers
         self._link = link
         self._preludes: list[dict[str, Any]] = []
@@ -142,26 +144,36 @@ class _Zygote:
         self._install[task.processes]()
 
 
-def serve(layers: Any, link: socket.socket) -> Callable[[], None]:
+def take(link: socket.socket) -> None:
+    """Keep the connection to the watcher, and no other descriptor of its own but for errors."""
+    os.dup2(link.fileno(), _LINK, inheritable=False)
+    link.detach()
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, CHANNEL):  # taken, so that nothing gets the number of a program's channel
+        os.dup2(null, fd)
+    _close_others()
+
+
+def _close_others() -> None:
+    os.closerange(CHANNEL + 1, _LINK)
+    os.closerange(_LINK + 1, 4096)
+
+
+def serve(layers: Any, kept: Any) -> Callable[[], None]:
     """Be the zygote; returns only in a child, with what it must run.
 
     Args:
         layers: the `isolation.Isolation` in force.
-        link: the connection to the watcher.
+        kept: whatever would be freed if it were not held; in every child again, page by page.
     """
-    os.dup2(link.fileno(), _LINK, inheritable=False)
-    link.detach()
     os.setsid()
-    null = os.open("/dev/null", os.O_RDWR)
-    for fd in range(4):  # 3 is taken so that nothing gets the number of a program's channel
-        os.dup2(null, fd)
-    os.closerange(4, _LINK)
-    os.closerange(_LINK + 1, 4096)
+    os.dup2(0, 2)
+    _close_others()
     os.chdir("/")
     gc.collect()
     gc.disable()
     gc.freeze()
-    zygote = _Zygote(layers, socket.socket(fileno=_LINK))
+    zygote = _Zygote(layers, socket.socket(fileno=_LINK), kept)
     try:
         return zygote.serve()
     except (WatcherGoneError, BrokenPipeError):
