@@ -16,6 +16,14 @@ def test_a_functional_input_may_end_in_newlines(ending: str) -> None:
     assert suite.payload()["inputs"] == ["[[1],2]"]
 
 
+@pytest.mark.parametrize(
+    "case", [("1\n", ""), ("1\n", "[1"), ("", "1"), ("1\n\n2", "1"), ("1,2", "1")]
+)
+def test_values_that_are_none_are_a_fault_of_the_suite(case: tuple[str, str]) -> None:
+    fault = PreparedSuite(functional(("1", "1"), case), 1.0, compat=False).fault
+    assert "of case 1 is not one JSON value per line" in fault
+
+
 def test_inputs_on_streams_stay_as_they_are() -> None:
     suite = PreparedSuite(stdin(("1\n\n", "3")), 1.0, compat=False)
     assert suite.payload()["inputs"] == ["1\n\n"]

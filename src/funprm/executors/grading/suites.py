@@ -59,6 +59,8 @@ class PreparedSuite:
         self.total = len(suite.cases) if self.by_cases else 1
         self.weight = sum(len(case.input) + len(case.output or "") for case in suite.cases)
         self.fault = _fault(suite, self.seconds)
+        if suite.kind == "functional" and not self.fault:
+            self.fault = self._fault_of_outputs()
         self._assertions: tuple[Assertion, ...] = ()
         if suite.kind == "check":
             self._assertions = assertions(suite.code, suite.entry_point)
@@ -89,6 +91,14 @@ class PreparedSuite:
         if self.suite.kind == "functional":
             return [f"[{','.join(_values(text))}]" for text in inputs]
         return inputs
+
+    def _fault_of_outputs(self) -> str:
+        outputs = [case.output for case in self.suite.cases]
+        try:
+            self._expected  # noqa: B018  (reads them all, once)
+        except (ValueError, RecursionError):
+            return next(filter(None, (_fault_of_value("output", *o) for o in enumerate(outputs))))
+        return ""
 
     def _hints(self) -> list[int]:
         """Of each case a checksum of how a right answer is written most often; -1: all are right.
@@ -233,13 +243,16 @@ def _fault_of_code(suite: Suite) -> str:
 def _fault_of_values(suite: Suite) -> str:
     if not suite.entry_point:
         return "a functional suite needs an entry_point, got an empty one"
-    for index, case in enumerate(suite.cases):
-        for name, lines in (("input", _values(case.input)), ("output", [case.output or "0"])):
-            for line in lines:
-                try:
-                    compare.read_value(line)
-                except (ValueError, RecursionError):
-                    return f"{name} of case {index} is not one JSON value per line: {line[:80]!r}"
+    lines = ((n, line) for n, case in enumerate(suite.cases) for line in _values(case.input))
+    return next(filter(None, (_fault_of_value("input", *line) for line in lines)), "")
+
+
+def _fault_of_value(name: str, index: int, text: str | None) -> str:
+    try:
+        if text is not None:
+            compare.read_value(text)
+    except (ValueError, RecursionError):
+        return f"{name} of case {index} is not one JSON value per line: {str(text)[:80]!r}"
     return ""
 
 
