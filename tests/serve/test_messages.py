@@ -6,8 +6,9 @@ from typing import Any
 import anthropic
 import pytest
 
+from funprm.serve.settings import ServeSettings
 from funprm.testing.server import Server
-from tests.serve.world import ADD, GOOD, TESTS, Served, adding, fenced
+from tests.serve.world import ADD, GOOD, TESTS, Served, adding, fenced, served
 
 CALL = {"entry_point": "add", "tests": TESTS, "budget": 6}
 ASKED: dict[str, Any] = {
@@ -48,6 +49,19 @@ def test_a_stream(client: anthropic.Anthropic, upstream: Server) -> None:
         whole = stream.get_final_message()
     assert whole.usage.output_tokens == 30
     assert whole.stop_reason == "end_turn"
+
+
+def test_a_slow_stream(fake: Server, upstream: Server) -> None:
+    """Signs of life before the first event disturb nobody."""
+    upstream.script.answer = by_chance
+    upstream.script.seconds = 0.3
+    settings = ServeSettings(keep_alive=0.05)
+    with (
+        served(upstream=fake.url, settings=settings) as slow,
+        anthropic.Anthropic(base_url=slow.url, api_key="none", max_retries=0) as client,
+        client.messages.stream(**ASKED, extra_body=CALL) as stream,
+    ):
+        assert stream.get_final_text() == fenced(GOOD)
 
 
 def test_errors(client: anthropic.Anthropic) -> None:
