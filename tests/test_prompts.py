@@ -239,10 +239,16 @@ def test_a_program_is_refactored_in_the_chat_that_wrote_it() -> None:
 
 
 def test_copied_functions_are_told_by_their_names() -> None:
-    names = example_names(problem("functional", entry="is_even"))
+    asked = problem("functional", entry="f", statement="Write f, which calls is_even.")
+    names = example_names(asked, "chain_of_function")
     assert {"split_words", "count_repeated", "next_run"} <= names
-    assert "is_even" not in names  # the problem asks for it
-    assert "main" not in example_names(problem())
+    assert "is_even" not in names  # the problem speaks of it
+    assert example_names(asked, "template:{{statement}} {{form}}") == names - {
+        "longest_run",
+        "next_run",
+    }
+    assert not example_names(asked, "plain") | example_names(asked, "refactored")
+    assert "main" not in example_names(problem(), "chain_of_function")
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,8 @@ _PLAIN = """\
 
 TEMPLATES = {
     "plain": _PLAIN,
-    "chain_of_function": _PLAIN.replace(
-        "# Answer", "# Form of the program\n\n{{form}}\n\n# Answer"
-    ),
+    "chain_of_function": "{{example}}\n{{user}}\n"
+    + _PLAIN.replace("# Answer", "# Form of the program\n\n{{rules}}\n\n# Answer"),
     "refactored": f"""\
 {_PLAIN}
 {{{{next}}}}

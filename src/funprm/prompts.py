@@ -136,16 +136,20 @@ def _example_problem(example: Example, form: texts.Form) -> Problem:
     )
 
 
-def example_names(problem: Problem) -> frozenset[str]:
-    """The functions of the worked examples that a prompt for a problem may show, but its own.
+def example_names(problem: Problem, style: str) -> frozenset[str]:
+    """The functions of the worked examples that a style shows for a problem.
 
-    A program that defines one of them has copied the example.
+    A program that defines one of them, although its problem does not speak of it, has copied the
+    example.
     """
-    form, entry = _form(problem)
+    form, _ = _form(problem)
+    chats = [build_prompt(problem, style, ["pass"] * i) for i in range(chats_of(style))]
+    asked = f"{problem.statement}\n{problem.starter_code}"
     names: set[str] = set()
     for example in EXAMPLES[form]:
-        names.update(re.findall(r"^ *def (\w+)", example.chained, re.MULTILINE))
-    return frozenset(names - {"main", entry.strip("`")})
+        if any(example.chained.rstrip() in chat for chat in chats):
+            names.update(re.findall(r"^ *def (\w+)", example.chained, re.MULTILINE))
+    return frozenset(name for name in names - {"main"} if name not in asked)
 
 
 @functools.cache

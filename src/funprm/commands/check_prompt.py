@@ -237,10 +237,10 @@ def _tried(
             stage(run)
         run.rollouts, run.verdicts, run.scores = {}, {}, {}
         execute(run)
-        return _counted(run, label)
+        return _counted(run, label, config.needed_policy().options["prompt"])
 
 
-def _counted(run: Run, label: str) -> StyleResult:
+def _counted(run: Run, label: str, style: str) -> StyleResult:
     answers = {generation.problem_id: generation for generation in run.generations.values()}
     docket = Docket(run)
     verdicts = {
@@ -256,7 +256,7 @@ def _counted(run: Run, label: str) -> StyleResult:
         passed=tuple(passed.get(name) is True for name in run.problems),
         functions=sum(functions) / count,
         modular=sum(number > 1 for number in functions) / count,
-        copied=sum(_copied(run.problems[n], answer.code) for n, answer in answers.items()),
+        copied=sum(_copied(run.problems[n], style, answer.code) for n, answer in answers.items()),
         cut_off=ends["length"],
         refused=ends["refused"],
         empty=ends["empty"],
@@ -266,10 +266,9 @@ def _counted(run: Run, label: str) -> StyleResult:
     )
 
 
-def _copied(problem: Problem, code: str) -> bool:
-    """Whether a program defines a function of the example that its problem does not name."""
-    asked = f"{problem.statement}\n{problem.starter_code}"
-    return any(f"def {name}(" in code and name not in asked for name in example_names(problem))
+def _copied(problem: Problem, style: str, code: str) -> bool:
+    """Whether a program defines a function of the example that was shown."""
+    return any(f"def {name}(" in code for name in example_names(problem, style))
 
 
 def _kept(answer: Generation) -> bool:

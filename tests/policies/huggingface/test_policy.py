@@ -396,7 +396,7 @@ def test_unknown_devices(folder: Path, settings: dict[str, Any], message: str) -
 
 
 def test_default_styles(folder: Path) -> None:
-    assert HuggingFacePolicy(model=str(folder)).prompt == "chain_of_function"
+    assert HuggingFacePolicy(model=str(folder)).prompt == "refactored"
     assert prompts.prompt_identity("statement") == policy(folder).identity()["prompt"]
 
 

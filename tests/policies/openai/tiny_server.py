@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from funprm.interfaces import Policy, Request, Sample
-from funprm.prompts import build_prompt
+from funprm.prompts import Turn, as_text, build_prompt
 from funprm.records import Problem
 from funprm.testing.server import RefusalError, Script, Server, serve
 
@@ -52,11 +52,11 @@ class _Model:
         """The problem and the prefix that a body asks for."""
         if "messages" not in body:
             return self._split(body["prompt"])
-        question, *rest = (message["content"] for message in body["messages"])
-        if question not in self._problems:
+        turns = [Turn(**message) for message in body["messages"]]
+        begin = turns.pop().content if turns[-1].role == "assistant" else ""
+        if as_text(turns) not in self._problems:
             raise RefusalError(400, "an unknown problem")
-        prefix = rest[0].removeprefix("```python\n") if rest else ""
-        return self._problems[question], prefix
+        return self._problems[as_text(turns)], begin.removeprefix("```python\n")
 
     def _split(self, text: str) -> tuple[Problem, str]:
         """A raw prompt: the known problem's, then the beginning of the answer."""

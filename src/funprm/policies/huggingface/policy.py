@@ -54,7 +54,7 @@ class HuggingFacePolicy:
     max_tokens: int = 512
     """Most tokens of an answer."""
     prompt: str = ""
-    """One of `prompts.STYLES`; empty: `statement` for `tiny`, else `chain_of_function`."""
+    """One of `prompts.STYLES`; empty: `statement` for `tiny`, else `refactored`."""
     batch: int = 256
     """Programs that are drawn together."""
     device: str = "auto"
@@ -71,7 +71,7 @@ class HuggingFacePolicy:
         _check("top_p", self.top_p, "above 0 and at most 1", 0 < self.top_p <= 1)
         _check("max_tokens", self.max_tokens, "at least 1", self.max_tokens >= 1)
         _check("batch", self.batch, "at least 1", self.batch >= 1)
-        default = "statement" if self.model == models.TINY else "chain_of_function"
+        default = "statement" if self.model == models.TINY else "refactored"
         self.prompt = self.prompt or default
         self._prompt_identity = prompts.prompt_identity(self.prompt)
         self._template = _read_template(self.template)
