@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from funprm import cli, config, labelled_program, records, suites
+from funprm import cli, config, labelled_program, records, suites, training_config
 from funprm.prm import records as prm_records
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +36,10 @@ def _fenced(parser: argparse.ArgumentParser) -> str:
     return f"```text\n{parser.format_help().strip()}\n```\n"
 
 
-_PASSED_ON = {records: (suites, labelled_program, prm_records)}
+_PASSED_ON = {
+    records: (suites, labelled_program, prm_records),
+    config: (training_config,),
+}
 """Modules whose classes are shown with those of another."""
 
 

@@ -241,7 +241,7 @@ def test_a_file_in_place_of_a_folder_is_refused(trained: World, tmp_path: Path) 
 
 
 def test_trainings_of_other_data_are_set_aside_and_brought_back(
-    trained: World, tmp_path: Path
+    trained: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     weights = tmp_path / "run" / "prm" / "orm" / "model" / "model.safetensors"
     first = weights.read_bytes()
@@ -253,6 +253,7 @@ def test_trainings_of_other_data_are_set_aside_and_brought_back(
     again, _ = run(trained, tmp_path / "run")
     assert {"train", "score"} <= set(again.worked)
     assert len(list((tmp_path / "run" / "prm" / ".earlier").iterdir())) == 1
+    assert "model 'orm' was trained with other settings, data or version: it is kept" in caplog.text
     trained.problems = json.loads(before)
     trained.write()
     run(trained, tmp_path / "run")

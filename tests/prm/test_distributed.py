@@ -3,7 +3,7 @@
 import socket
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,8 @@ def trained(config: TrainConfig, folder: Path) -> tuple[Json, int, list[float]]:
     """Validation, tokens, and the losses of all steps."""
     losses: list[float] = []
     result = train(config, DATA, folder, report=lambda e: losses.append(e["loss"]))
-    return result.validation, result.tokens, losses
+    assert result.validation is not None
+    return asdict(result.validation), result.tokens, losses
 
 
 def exchange(rank: int) -> None:

@@ -9,9 +9,9 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from funprm.config import TrainConfig, train_settings
 from funprm.errors import ConfigError, InputError, nearest
 from funprm.records import Json
+from funprm.training_config import TrainConfig, train_settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,9 +40,6 @@ from funprm.prm.training.loop import train
 from funprm.prm.training.validation import expected_choice, weighted_auc
 from funprm.records import Json, LabelledProgram
 
-Rewards = Mapping[str, float]
-"""The reward that was fitted, by prefix key."""
-
 DIGITS = 5
 """Decimals of stored measures."""
 
@@ -98,9 +95,7 @@ class Trial:
     def settings(self, learns: str, *, pairs: bool = False) -> TrainConfig:
         """Settings of training.
 
-        Args:
-            learns: what the model learns from, a name of `LEARNS`.
-            pairs: adds the pairwise loss, from the first step on.
+        `learns` is a name of `LEARNS`; `pairs` adds the pairwise loss, from the first step on.
         """
         config = replace(self.config, **LEARNS[learns])
         return replace(config, pairwise=1.0, warmup_epochs=0.0) if pairs else config
@@ -146,7 +141,8 @@ from nothing else."""
 WITHOUT_REWARDS = ("orm", "orm+pairs", "outcomes+pairs")
 """Methods that see no rewards of partial programs: one cell per seed."""
 
-Fitted = tuple[TrainResult, Rewards]
+Fitted = tuple[TrainResult, Mapping[str, float]]
+"""A training, and the reward that was fitted by prefix key."""
 
 
 def _fitted(programs: Sequence[LabelledProgram]) -> dict[str, float]:
@@ -185,8 +181,7 @@ def _on(trial: Trial, name: str, learns: str, data: TrainingData) -> Fitted:
 
 
 def _pooled(trial: Trial) -> Fitted:
-    programs = pooled(trial.data.train)
-    return _on(trial, "pooled", "joint", replace(trial.data, train=programs))
+    return _on(trial, "pooled", "joint", replace(trial.data, train=pooled(trial.data.train)))
 
 
 def pooled(programs: Sequence[LabelledProgram]) -> list[LabelledProgram]:
@@ -203,8 +198,7 @@ def pooled(programs: Sequence[LabelledProgram]) -> list[LabelledProgram]:
 
 
 def _scan(trial: Trial) -> Fitted:
-    labelled = scan(trial.data.train)
-    return _on(trial, "scan", "joint", replace(trial.data, train=labelled))
+    return _on(trial, "scan", "joint", replace(trial.data, train=scan(trial.data.train)))
 
 
 def _nait(trial: Trial) -> Fitted:
@@ -299,7 +293,7 @@ def measure(trial: Trial, method: str, key: str) -> Cell:
     )
 
 
-def _errors(world: World, rewards: Rewards) -> tuple[float, ...]:
+def _errors(world: World, rewards: Mapping[str, float]) -> tuple[float, ...]:
     """Squared errors, by train problem.
 
     The truth is itself measured: the variance of its own estimate, v (1 - v)/(n - 1), is taken

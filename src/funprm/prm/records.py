@@ -23,7 +23,7 @@ class CorrectedReward:
     """Judged completions."""
     reward: float
     """As it was fitted in the end, in [0, 1]."""
-    weight: float = 1.0
+    weight: float
     """Beside the number of programs with this beginning."""
 
 
