@@ -18,13 +18,9 @@ from transformers import (
 
 from funprm.errors import ModelError
 from funprm.policies.huggingface_cache import RowCache
-from funprm.policies.huggingface_sampling import (
-    Row,
-    Rule,
-    Sampler,
-    choose,
-    uniforms,
-)
+from funprm.policies.huggingface_choice import choose, uniforms
+from funprm.policies.huggingface_rows import Row, Rule
+from funprm.policies.huggingface_sampling import Sampler
 
 VOCABULARY = 50
 STOP = frozenset({7, 11, 13})
@@ -252,7 +248,7 @@ def test_uniforms() -> None:
 def test_choose_inverts_the_distribution(rule: Rule, probabilities: tuple[float, ...]) -> None:
     grid = torch.arange(1000) / 1000
     logprobs = torch.tensor([0.5, 0.0, 0.3, 0.2]).log().expand(1000, -1)
-    shares = torch.bincount(choose(logprobs, grid, rule), minlength=4) / 1000
+    shares = torch.bincount(choose(logprobs, grid, rule.temperature, rule.top_p), minlength=4) / 1000
     assert shares.tolist() == pytest.approx(probabilities, abs=0.003)
 
 
@@ -260,7 +256,7 @@ def test_the_largest_uniform_chooses_a_possible_token() -> None:
     torch.manual_seed(0)
     logits = torch.randn(500, 31)
     logits[:, -5:] = -torch.inf
-    chosen = choose(logits.log_softmax(-1), torch.full((500,), 1 - 2.0**-24), Rule())
+    chosen = choose(logits.log_softmax(-1), torch.full((500,), 1 - 2.0**-24))
     assert int(chosen.max()) < 26
 
 
