@@ -19,7 +19,8 @@ import torch
 from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 from funprm.policies.huggingface_model import load_model
-from funprm.policies.huggingface_sampling import Row, Rule, Sampler
+from funprm.policies.huggingface_rows import Row, Rule
+from funprm.policies.huggingface_sampling import Sampler
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,13 @@ class Sample:
 
 
 class Policy(Protocol):
-    """Writes and continues programs. Entry-point group `funprm.policies`."""
+    """Writes and continues programs. Entry-point group `funprm.policies`.
+
+    A class may say `streams: ClassVar[bool] = True`: one call of `sample` then gets all requests of
+    a stage, takes them as it has room, and answers as programs end; `batch` may then be 0. A policy
+    that has an attribute `on_tokens` gets a function there, to be told how many tokens more it
+    has written, and how many its unfinished answers hold (`Progress.tokens`).
+    """
 
     batch: int
     """How many requests make one call of `sample`."""
@@ -128,7 +134,11 @@ class Scorer(Protocol):
 
 
 class Progress(Protocol):
-    """Where long work shows how far it is."""
+    """Where long work shows how far it is.
+
+    A method `tokens(new, unfinished)`, where there is one, hears how many tokens more were written,
+    and how many the unfinished answers hold.
+    """
 
     def start(self, stage: str, total: int, done: int = 0) -> None:
         """A stage of `total` units begins; `done` of them were stored before."""

@@ -358,7 +358,7 @@ def _sample(
         at_once = policy.unanswered_is_final or getattr(policy, "streams", False)
         size = len(requests) if at_once else policy.batch
         if hasattr(policy, "on_tokens"):
-            policy.on_tokens = run.progress.tokens
+            policy.on_tokens = getattr(run.progress, "tokens", None)
         whole = policy.whole_batches or policy.unanswered_is_final
         while chunk := list(islice(remaining, size)):
             missing = [request for request in chunk if request.key not in stored]

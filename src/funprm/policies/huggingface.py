@@ -9,8 +9,6 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import torch
-
 from funprm import prompts
 from funprm.errors import ConfigError
 from funprm.interfaces import Request, Sample

@@ -47,7 +47,8 @@ def uniforms(
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = z ^ (z >> np.uint64(31))
-    return ((z >> np.uint64(40)) * np.float64(2.0**-24)).astype(np.float32)
+    numbers: npt.NDArray[np.uint64] = z >> np.uint64(40)
+    return (numbers * np.float64(2.0**-24)).astype(np.float32)
 
 
 def draw(logits: Tensor, uniform: Tensor, temperature: float, top_p: float) -> Drawn:
@@ -62,7 +63,7 @@ def draw(logits: Tensor, uniform: Tensor, temperature: float, top_p: float) -> D
     size = _ROWS if logits.device.type == "cpu" else len(logits)
     parts = [
         _draw(part.float(), u, temperature, top_p)
-        for part, u in zip(logits.split(size), uniform.split(size), strict=True)
+        for part, u in zip(torch.split(logits, size), torch.split(uniform, size), strict=True)
     ]
     columns = zip(*((x.token, x.logprob, x.certainty) for x in parts), strict=True)
     token, logprob, certainty = (torch.cat(column) for column in columns)
@@ -153,8 +154,8 @@ def _ranks(logits: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     be missing.
 
     Returns:
-        Values, tokens and whether their ranks are certain, [rows, count]; everything, certain, where
-        `count` blocks hold the whole vocabulary.
+        Values, tokens and whether their ranks are certain, [rows, count]; all tokens, certain,
+        where `count` blocks hold the whole vocabulary.
     """
     if count * _BLOCK >= logits.shape[-1]:
         values, tokens = logits.sort(dim=-1, descending=True, stable=True)

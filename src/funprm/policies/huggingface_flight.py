@@ -114,7 +114,9 @@ class Flight:
             self._slots[place] = Drawing(number=number, row=row, begin=0)
         self._copy(filled)
         following = self._waiting.ahead(1)
-        wanted = following[0][1].prompt if following else ()
+        # A cache that is not full has become the rows' own.
+        full = self._cache is not None and self._cache.full
+        wanted = following[0][1].prompt if following and full else ()
         self._prompts = {p: x for p, x in self._prompts.items() if p == wanted}
         return list(filled), torch.stack([prompt.logits for prompt in filled.values()])
 

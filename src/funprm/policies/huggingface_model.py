@@ -31,7 +31,7 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 _library: Any = transformers_logging  # untyped
-_library_kernels: Any = torch.ops.mkldnn
+_products: Any = torch.backends.mkldnn  # untyped
 _SMALL = 10_000_000
 """Parameters up to which a model is sampled with one thread on a CPU."""
 _GENERAL_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
@@ -205,11 +205,13 @@ def _multiplies_bf16(device: torch.device) -> bool:
     """Whether a device has instructions for products of bf16 numbers, and PyTorch uses them."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    if device.type != "cpu" or not _products.is_available():
         return False
     if platform.machine().lower() in ("x86_64", "amd64"):
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return bool(_library_kernels._is_mkldnn_bf16_supported())
+        cpu: Any = torch.cpu
+        return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
+    kernels: Any = torch.ops.mkldnn
+    return bool(kernels._is_mkldnn_bf16_supported())
 
 
 def is_small(model: PreTrainedModel) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 _ROWS = 64
 """Rows for which the arrangement is chosen; others are multiplied right, too."""
 _kernels: Any = torch.ops.mkldnn
+_library: Any = torch.backends.mkldnn  # untyped
 _DTYPES = (torch.bfloat16, torch.float32)
 
 
@@ -41,7 +42,7 @@ def pack(model: nn.Module) -> int:
 
     None where this build of PyTorch has no such product, or the numbers are of another type.
     """
-    if not hasattr(_kernels, "_reorder_linear_weight") or not torch.backends.mkldnn.is_available():
+    if not (_library.is_available() and hasattr(_kernels, "_reorder_linear_weight")):
         return 0
     count = 0
     for parent in list(model.modules()):

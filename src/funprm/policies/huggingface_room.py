@@ -43,7 +43,7 @@ def _bytes(model: PreTrainedModel, tokens: int) -> int:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     numbers = 2 * config.num_hidden_layers * heads * width * tokens
-    return int(numbers * model.dtype.itemsize * _COPIES) + config.vocab_size * _LOGITS
+    return int(numbers * model.dtype.itemsize * _COPIES + config.vocab_size * _LOGITS)
 
 
 def _free(device: torch.device) -> int:
@@ -65,6 +65,7 @@ def _available() -> int:
 def _below(limit: str, used: str) -> int:
     """What a group of processes may still take; without a limit very much."""
     try:
-        return max(0, int(Path(limit).read_text()) - int(Path(used).read_text()))
+        most, now = (int(Path(path).read_text(encoding="ascii")) for path in (limit, used))
+        return max(0, most - now)
     except (OSError, ValueError):
         return 2**62
