@@ -25,6 +25,8 @@ from funprm.prm.scorer import PrmScorer
 from funprm.prm.train import train
 from tests.prm.world import draw_programs, make_tokenizer, small_data
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*encoded once per program:UserWarning")
+
 PROGRAMS = draw_programs("p", 4, 3, np.random.default_rng(0))
 
 SIZES: dict[str, Any] = {

@@ -204,7 +204,7 @@ def dtype_name(folder: Path, device: str, dtype: str) -> str:
 def _multiplies_bf16(device: torch.device) -> bool:
     """Whether a device has instructions for products of bf16 numbers, and PyTorch uses them."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not _products.is_available():
         return False
     if platform.machine().lower() in ("x86_64", "amd64"):
