@@ -72,15 +72,18 @@ def prefixes(programs: Sequence[Encoded]) -> list[Encoded]:
     return [Encoded(p.tokens[: m + 1], (m,)) for p in programs for m in p.markers]
 
 
-def measure(work: Sequence[Callable[[], object]], repeats: int) -> list[float]:
-    """Median CPU seconds of each piece of work, taken in turns."""
+def measure(
+    work: Sequence[Callable[[], list[float]]], repeats: int
+) -> tuple[list[float], list[list[float]]]:
+    """Median CPU seconds of each piece of work, taken in turns, and what each returned."""
     times: list[list[float]] = [[] for _ in work]
     for _ in range(repeats):
+        found = []
         for spent, call in zip(times, work, strict=True):
             start = time.process_time()
-            call()
+            found.append(call())
             spent.append(time.process_time() - start)
-    return [statistics.median(spent) for spent in times]
+    return [statistics.median(spent) for spent in times], found
 
 
 def row(model: RewardModel, statement: int, steps: int, args: argparse.Namespace) -> str:
@@ -91,9 +94,8 @@ def row(model: RewardModel, statement: int, steps: int, args: argparse.Namespace
     def score(encoded: Sequence[Encoded]) -> list[float]:
         return [p for scores in step_scores(model, encoded, PAD, BATCH_TOKENS) for p in scores]
 
-    found = [score(way) for way in ways]
+    (shared, once, again), found = measure([partial(score, way) for way in ways], args.repeats)
     difference = max(abs(a - b) for way in found[1:] for a, b in zip(found[0], way, strict=True))
-    shared, once, again = measure([partial(score, way) for way in ways], args.repeats)
     cells = [
         f"{statement}",
         f"{steps}",
@@ -113,6 +115,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--programs", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--statements", type=int, nargs="+", default=[250, 1000], help="tokens")
     parser.add_argument("--steps", type=int, nargs="+", default=[3, 5, 8])
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -122,9 +125,11 @@ def main() -> None:
         "| against every prefix | against one pass | largest difference |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for statement in (250, 1000):
-        lines += [row(model, statement, steps, args) for steps in args.steps]
     sys.stdout.write("\n".join(lines) + "\n")
+    for statement in args.statements:
+        for steps in args.steps:
+            sys.stdout.write(row(model, statement, steps, args) + "\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
