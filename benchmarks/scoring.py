@@ -42,7 +42,7 @@ def make_model(layers: int) -> RewardModel:
     )
     config.num_labels = 1
     network = Qwen2ForSequenceClassification(config)  # type: ignore[no-untyped-call]
-    torch.nn.init.normal_(network.score.weight)
+    torch.nn.init.normal_(network.score.weight, std=config.hidden_size**-0.5)
     return RewardModel(network).eval()
 
 
