@@ -4,14 +4,13 @@ import io
 
 import pytest
 
-from funprm import console
 from funprm.console import PlainProgress, Speed
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("funprm.console.time.monotonic", lambda: now[0])
     return now
 
 

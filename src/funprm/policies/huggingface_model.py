@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import torch
 from transformers import (
     AutoModelForCausalLM,
@@ -60,6 +59,8 @@ def find_folder(model: str, revision: str = "") -> Path:
 
 
 def _download(name: str, revision: str) -> Path:
+    import huggingface_hub
+
     try:
         with quiet():
             path = huggingface_hub.snapshot_download(
