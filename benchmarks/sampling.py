@@ -8,9 +8,14 @@ Both sides write the same whole stage in the same numbers with as many rows at o
 takes one batch after the other, each until its longest answer has ended. Times are CPU seconds of
 one thread (`--threads`), which other work on the machine disturbs little; tokens are those of
 answers, their ends included.
+
+With `--llama PYTHON FILE` (an interpreter that has llama-cpp-python, and a GGUF file) llama.cpp
+draws the same prompts in its own numbers, as many at once.
 """
 
 import argparse
+import json
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -150,6 +155,32 @@ def length(answer: Sequence[int], row: Row, rule: Rule) -> int:
     return min(ends[0] if ends else len(answer), row.limit)
 
 
+def llamas(
+    command: Sequence[str], rows: Sequence[Row], rule: Rule, given: argparse.Namespace
+) -> Spent:
+    """llama.cpp, in a process of its own: see `llama_batch.py`."""
+    python, model = command
+    task = {
+        "model": model,
+        "rows": [{"prompt": x.prompt, "limit": x.limit, "seed": x.stream} for x in rows],
+        "slots": given.batch,
+        "temperature": rule.temperature,
+        "top_p": rule.top_p,
+        "stop": sorted(rule.stop),
+        "threads": given.threads,
+    }
+    script = Path(__file__).with_name("llama_batch.py")
+    ran = subprocess.run(
+        [python, str(script)],
+        input=json.dumps(task),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+    return Spent(**json.loads(ran.stdout))
+
+
 def peak(dtype: torch.dtype, device: torch.device) -> float:
     """Operations per CPU second of a large matrix product."""
     left, right = (torch.randn(SQUARE, SQUARE, dtype=dtype, device=device) for _ in range(2))
@@ -196,6 +227,7 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=320, help="of a real model's answer")
     parser.add_argument("--prompt-tokens", type=int, default=40, help="mean of random prompts")
     parser.add_argument("--tokens", type=int, default=30, help="mean length of a random answer")
+    parser.add_argument("--llama", nargs=2, metavar=("PYTHON", "FILE"), help="llama.cpp's side")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     folder, stop = Path(given.model), frozenset[int]()
@@ -216,6 +248,8 @@ def main() -> None:
     )
     theirs = timed(lambda: librarys(model, rows, rule, given.batch))
     show("generate", theirs, theirs)
+    if given.llama:
+        show("llama.cpp", llamas(given.llama, rows, rule, given), theirs)
     if given.device == "cpu" and not is_small(model):
         pack(model)
     show("funprm", timed(lambda: ours(model, rows, rule, given.batch)), theirs)
