@@ -23,6 +23,50 @@ PLAIN_INTERVAL = 10.0
 """Seconds between lines of the plain mode."""
 
 
+class Speed:
+    """How fast answers are written, and how long the rest will take.
+
+    Args:
+        total: answers in all.
+        done: those that were there before.
+    """
+
+    def __init__(self, total: int, done: int = 0) -> None:
+        self._left = total - done
+        self._ended = self._tokens = self._open = 0
+        self._started = time.monotonic()
+
+    def end(self, count: int) -> None:
+        """So many answers more are whole."""
+        self._ended += count
+
+    def write(self, new: int, unfinished: int) -> None:
+        """So many tokens more were written; those that unfinished answers hold."""
+        self._tokens += new
+        self._open = unfinished
+
+    @property
+    def begun(self) -> float:
+        """What the unfinished answers amount to, in answers of the usual length."""
+        return self._open / self._length() if self._ended else 0.0
+
+    def text(self) -> str:
+        """Such as `182 tokens/s, 35 s left`; empty before the first token."""
+        seconds = time.monotonic() - self._started
+        if not self._tokens or seconds <= 0:
+            return ""
+        rate = self._tokens / seconds
+        said = f"{rate:.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s"
+        if not self._ended:
+            return said
+        rest = (self._left - self._ended) * self._length() - self._open
+        return f"{said}, {max(0.0, rest) / rate:.0f} s left"
+
+    def _length(self) -> float:
+        """Mean tokens of an answer."""
+        return max(1.0, (self._tokens - self._open) / self._ended)
+
+
 class BarProgress:
     """Progress bars, for terminals."""
 
@@ -34,30 +78,44 @@ class BarProgress:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[speed]}"),
             console=console,
             transient=True,
         )
         self._task: TaskID | None = None
         self._stage = ""
         self._started = 0.0
+        self._speed, self._done = Speed(0), 0
 
     def start(self, stage: str, total: int, done: int = 0) -> None:
         """Show a bar."""
         self.close()
         self._stage, self._started = stage, time.monotonic()
-        self._task = self._bars.add_task(stage, total=total or None, completed=done)
+        self._speed, self._done = Speed(total, done), done
+        self._task = self._bars.add_task(stage, total=total or None, completed=done, speed="")
         self._bars.start()
 
     def advance(self, count: int = 1) -> None:
         """Move the bar."""
-        if self._task is not None:
-            self._bars.advance(self._task, count)
+        self._speed.end(count)
+        self._done += count
+        self._move()
+
+    def tokens(self, new: int, unfinished: int) -> None:
+        """Move the bar by parts of answers, and show how fast they are written."""
+        self._speed.write(new, unfinished)
+        self._move()
 
     def finish(self, note: str) -> None:
         """Replace the bar by a line."""
         self.close()
         seconds = time.monotonic() - self._started
         self._console.print(f"{self._stage:<9} {note}  [dim]{seconds:.1f} s[/dim]", highlight=False)
+
+    def _move(self) -> None:
+        if self._task is not None:
+            at, text = self._done + self._speed.begun, self._speed.text()
+            self._bars.update(self._task, completed=at, speed=text)
 
     def close(self) -> None:
         """Take the bar away, also after an interruption."""
@@ -75,20 +133,32 @@ class PlainProgress:
         self._stage = ""
         self._total = self._done = 0
         self._started = self._shown = 0.0
+        self._speed = Speed(0)
 
     def start(self, stage: str, total: int, done: int = 0) -> None:
         """Begin a stage."""
+        self._speed = Speed(total, done)
         self._stage, self._total, self._done = stage, total, done
         self._started = self._shown = time.monotonic()
 
     def advance(self, count: int = 1) -> None:
         """Print a line if the last one is old."""
         self._done += count
+        self._speed.end(count)
+        self._tell()
+
+    def tokens(self, new: int, unfinished: int) -> None:
+        """Print a line if the last one is old."""
+        self._speed.write(new, unfinished)
+        self._tell()
+
+    def _tell(self) -> None:
         now = time.monotonic()
         if now - self._shown >= PLAIN_INTERVAL:
             self._shown = now
             of = f"/{self._total}" if self._total else ""
-            self._print(f"{self._done}{of} after {now - self._started:.0f} s")
+            speed = f", {text}" if (text := self._speed.text()) else ""
+            self._print(f"{self._done}{of} after {now - self._started:.0f} s{speed}")
 
     def finish(self, note: str) -> None:
         """Print what came out."""
@@ -109,6 +179,9 @@ class SilentProgress:
         """Nothing."""
 
     def advance(self, count: int = 1) -> None:
+        """Nothing."""
+
+    def tokens(self, new: int, unfinished: int) -> None:
         """Nothing."""
 
     def finish(self, note: str) -> None:
@@ -142,6 +215,12 @@ class StoppableProgress:
         """Units are done."""
         self._check()
         self._shown.advance(count)
+
+    def tokens(self, new: int, unfinished: int) -> None:
+        """Tokens were written."""
+        self._check()
+        if heard := getattr(self._shown, "tokens", None):
+            heard(new, unfinished)
 
     def finish(self, note: str) -> None:
         """The stage is complete."""

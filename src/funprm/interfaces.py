@@ -78,6 +78,11 @@ class Policy(Protocol):
     A policy whose prompts are several chats, one after the other, has a property `chats` that
     counts them (1 without it). It is asked for each in turn, with the programs so far in
     `Request.drafts`.
+
+    A class may say `streams: ClassVar[bool] = True`: one call of `sample` then gets all requests of
+    a stage, takes them as it has room, and answers as programs end; `batch` may then be 0. A policy
+    that has an attribute `on_tokens` gets a function there, to be told how many tokens more it
+    has written, and how many its unfinished answers hold (`Progress.tokens`).
     """
 
     batch: int
@@ -143,7 +148,11 @@ class Scorer(Protocol):
 
 
 class Progress(Protocol):
-    """Where long work shows how far it is."""
+    """Where long work shows how far it is.
+
+    A method `tokens(new, unfinished)`, where there is one, hears how many tokens more were written,
+    and how many the unfinished answers hold.
+    """
 
     def start(self, stage: str, total: int, done: int = 0) -> None:
         """A stage of `total` units begins; `done` of them were stored before."""

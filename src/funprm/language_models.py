@@ -5,13 +5,13 @@ import hashlib
 import importlib.resources
 import json
 import logging
+import platform
 import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import torch
 from transformers import (
     AutoModelForCausalLM,
@@ -30,6 +30,7 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 _library: Any = transformers_logging  # untyped
+_products: Any = torch.backends.mkldnn  # untyped
 _SMALL = 10_000_000
 """Parameters up to which a model is sampled with one thread on a CPU."""
 _GENERAL_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
@@ -58,6 +59,8 @@ def find_folder(model: str, revision: str = "") -> Path:
 
 
 def _download(name: str, revision: str) -> Path:
+    import huggingface_hub
+
     try:
         with quiet():
             path = huggingface_hub.snapshot_download(
@@ -141,14 +144,14 @@ def load_model(folder: Path, device: str = "auto", dtype: str = "auto") -> PreTr
     Args:
         folder: where it was saved.
         device: `auto` (a GPU if there is one), or a name that torch knows.
-        dtype: `fp32`, `bf16`, `fp16`, or `auto` (bf16 on a GPU, fp32 elsewhere).
+        dtype: see `dtype_name`.
 
     Raises:
         ConfigError: device or dtype is unknown, or the device is absent.
         ModelError: the weights cannot be read.
     """
     place = _device(device)
-    number = _dtype(dtype, place)
+    number = _DTYPES[dtype_name(folder, device, dtype)]
     try:
         with quiet():
             model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
@@ -176,12 +179,45 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _dtype(name: str, device: torch.device) -> torch.dtype:
-    if name == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    if name not in _DTYPES:
-        raise ConfigError(f"dtype {name!r} is unknown; expected auto, {', '.join(_DTYPES)}")
-    return _DTYPES[name]
+def dtype_name(folder: Path, device: str, dtype: str) -> str:
+    """The type of a model's numbers.
+
+    Args:
+        folder: where it was saved.
+        device: as for `load_model`.
+        dtype: `fp32`, `bf16`, `fp16`, or `auto`: bf16 for a model that was saved in 16 bits, where
+            the device multiplies such numbers itself; else fp32.
+
+    Raises:
+        ConfigError: device or dtype is unknown, or the device is absent.
+    """
+    if dtype == "auto":
+        settings = _read_json(folder / "config.json")
+        settings = settings.get("text_config") or settings
+        saved = settings.get("dtype") or settings.get("torch_dtype")
+        half = saved in ("bfloat16", "float16")
+        return "bf16" if half and _multiplies_bf16(_device(device)) else "fp32"
+    if dtype not in _DTYPES:
+        raise ConfigError(f"dtype {dtype!r} is unknown; expected auto, {', '.join(_DTYPES)}")
+    return dtype
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    """Whether a device has instructions for products of bf16 numbers, and PyTorch uses them."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu" or not _products.is_available():
+        return False
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        cpu: Any = torch.cpu
+        return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
+    kernels: Any = torch.ops.mkldnn
+    return bool(kernels._is_mkldnn_bf16_supported())
+
+
+def is_small(model: PreTrainedModel) -> bool:
+    """Whether matrix products are too short to be shared, or arranged for."""
+    return model.num_parameters() <= _SMALL
 
 
 @contextlib.contextmanager
@@ -192,7 +228,7 @@ def suitable_threads(model: PreTrainedModel) -> Iterator[None]:
     another process takes a core, waiting for each other makes two threads ten times slower.
     """
     before = torch.get_num_threads()
-    if model.device.type != "cpu" or model.num_parameters() > _SMALL:
+    if model.device.type != "cpu" or not is_small(model):
         yield
         return
     torch.set_num_threads(1)

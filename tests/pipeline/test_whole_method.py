@@ -78,6 +78,8 @@ def test_killed_while_sampling_and_started_again(
     monkeypatch.setattr(HuggingFacePolicy, "sample", failing)
     with pytest.raises(PolicyError):
         run_all(small(tmp_path / "run"), Quiet())
+    stored = (tmp_path / "run" / "generations.jsonl").read_text().count('"completion_tokens"')
+    assert stored == 36  # all that was answered
     run_all(small(tmp_path / "run"), Quiet())
     assert (tmp_path / "run" / "table.txt").read_text() == (finished / "table.txt").read_text()
 

@@ -193,9 +193,10 @@ class _Builder:
         """Code of each answer; None where the policy changed the prefix."""
         identity = dict(policy.identity())
         found: list[str | None] = []
-        for start in range(0, len(wanted), policy.batch):
+        size = len(wanted) if getattr(policy, "streams", False) else policy.batch
+        for start in range(0, len(wanted), max(1, size)):
             requests = []
-            for w in wanted[start : start + policy.batch]:
+            for w in wanted[start : start + size]:
                 key = key_of(kind, identity, w.problem.key, w.prefix, w.index, self._seed)
                 requests.append(
                     Request(

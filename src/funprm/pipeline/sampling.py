@@ -285,7 +285,10 @@ def _sample(
         stored = {item.key for item in file}
         run.progress.start(stage, len(requests), sum(r.key in stored for r in requests))
         # What is recorded is looked up at once: then a policy sees whether it has anything at all.
-        size = len(requests) if policy.unanswered_is_final else policy.batch
+        at_once = policy.unanswered_is_final or getattr(policy, "streams", False)
+        size = len(requests) if at_once else policy.batch
+        if hasattr(policy, "on_tokens"):
+            policy.on_tokens = getattr(run.progress, "tokens", None)
         whole = policy.whole_batches or policy.unanswered_is_final
         while chunk := list(islice(remaining, size)):
             missing = [request for request in chunk if request.key not in stored]

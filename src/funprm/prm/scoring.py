@@ -1,9 +1,12 @@
-"""Scoring with a trained reward model: one forward pass per program."""
+"""Scoring with a trained reward model: one forward pass per statement and one per program."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from funprm.errors import ModelError
 from funprm.prm.batches import padded
@@ -12,6 +15,7 @@ from funprm.prm.models.network import RewardModel, fitting_threads
 from funprm.prm.models.opening import open_saved, read_settings
 from funprm.prm.reading import reading_of
 from funprm.prm.rendering import Encoded
+from funprm.prm.sharing import groups_of, suffix
 from funprm.records import Json, LabelledProgram
 
 WINDOW = 1024
@@ -28,7 +32,8 @@ def step_scores(
     """Step scores in [0, 1] of rendered programs, in their order.
 
     Programs of like length share a batch of at most `batch_tokens` tokens with padding; equal
-    ones are computed once.
+    ones are computed once, and so are statements, where the model can (`RewardModel.unshared`)
+    and it pays.
 
     Args:
         model: the reward model.
@@ -39,15 +44,33 @@ def step_scores(
     distinct = sorted(set(programs), key=lambda e: (len(e.tokens), e.tokens))
     found: dict[Encoded, tuple[float, ...]] = {}
     device = next(model.parameters()).device
-    start = 0
-    while start < len(distinct):
-        stop = start + 1
-        while stop < len(distinct) and _area(distinct, start, stop) <= batch_tokens:
-            stop += 1
-        batch = distinct[start:stop]
-        found |= zip(batch, _forward(model, batch, pad, device), strict=True)
-        start = stop
+    with torch.inference_mode(), fitting_threads(model):
+        groups = [] if model.unshared else groups_of(distinct)
+        for group in groups:
+            statement = model.encode(group[0].tokens[: group[0].start], device)
+            call = partial(model.follow, statement)
+            suffixes = [suffix(program) for program in group]
+            found |= zip(group, _scored(call, suffixes, pad, batch_tokens, device), strict=True)
+        rest = [program for program in distinct if program not in found]
+        found |= zip(rest, _scored(model, rest, pad, batch_tokens, device), strict=True)
     return [found[program] for program in programs]
+
+
+def _scored(
+    call: Callable[[Tensor, Tensor, Tensor], Tensor],
+    programs: Sequence[Encoded],
+    pad: int,
+    batch_tokens: int,
+    device: torch.device,
+) -> Iterator[tuple[float, ...]]:
+    """Step scores of programs, which are sorted by length, a batch at a time."""
+    start = 0
+    while start < len(programs):
+        stop = start + 1
+        while stop < len(programs) and _area(programs, start, stop) <= batch_tokens:
+            stop += 1
+        yield from _forward(call, programs[start:stop], pad, device)
+        start = stop
 
 
 def _area(programs: Sequence[Encoded], start: int, stop: int) -> int:
@@ -55,13 +78,15 @@ def _area(programs: Sequence[Encoded], start: int, stop: int) -> int:
 
 
 def _forward(
-    model: RewardModel, batch: Sequence[Encoded], pad: int, device: torch.device
+    call: Callable[[Tensor, Tensor, Tensor], Tensor],
+    batch: Sequence[Encoded],
+    pad: int,
+    device: torch.device,
 ) -> list[tuple[float, ...]]:
     places = [(i, marker) for i, program in enumerate(batch) for marker in program.markers]
     place = torch.tensor(places, device=device)
     tokens = padded([program.tokens for program in batch], pad).to(device)
-    with torch.inference_mode(), fitting_threads(model):
-        scores = iter(model(tokens, place[:, 0], place[:, 1]).double().sigmoid().tolist())
+    scores = iter(call(tokens, place[:, 0], place[:, 1]).double().sigmoid().tolist())
     return [tuple(next(scores) for _ in program.markers) for program in batch]
 
 
@@ -92,6 +117,12 @@ class PrmScorer:
         on_cpu = next(self._opened.model.parameters()).device.type == "cpu"
         self._batch_tokens = batch_tokens or (CPU_TOKENS if on_cpu else GPU_TOKENS)
         self._identity = scorer_identity(Path(folder), precision)
+        if reason := self._opened.model.unshared:
+            warnings.warn(
+                f"{folder}: statements are encoded once per program, not once per problem, "
+                f"because {reason}; scores are the same",
+                stacklevel=2,
+            )
 
     def identity(self) -> Mapping[str, Json]:
         """Fingerprint of weights and tokenizer, precision, and rendering."""

@@ -63,7 +63,8 @@ def _faults(policy: Policy, requests: list[Request], repeatable: bool) -> Faults
 
 def _attribute_faults(policy: Policy) -> Faults:
     batch = getattr(policy, "batch", None)
-    if not isinstance(batch, int) or batch < 1:
+    least = 0 if getattr(policy, "streams", False) else 1
+    if not isinstance(batch, int) or batch < least:
         yield f"batch is {batch!r}: expected how many requests make one call, at least 1"
     for name in ("whole_batches", "unanswered_is_final"):
         value = getattr(policy, name, None)

@@ -17,8 +17,12 @@ from transformers import (
 )
 
 from funprm.errors import ModelError
+from funprm.policies.huggingface import choice as huggingface_choice
 from funprm.policies.huggingface.cache import RowCache
-from funprm.policies.huggingface.sampler import Row, Rule, Sampler, choose, uniforms
+from funprm.policies.huggingface.choice import choose, draw, uniforms
+from funprm.policies.huggingface.packed import pack
+from funprm.policies.huggingface.rows import Row, Rule
+from funprm.policies.huggingface.sampler import Sampler
 
 VOCABULARY = 50
 STOP = frozenset({7, 11, 13})
@@ -246,7 +250,9 @@ def test_uniforms() -> None:
 def test_choose_inverts_the_distribution(rule: Rule, probabilities: tuple[float, ...]) -> None:
     grid = torch.arange(1000) / 1000
     logprobs = torch.tensor([0.5, 0.0, 0.3, 0.2]).log().expand(1000, -1)
-    shares = torch.bincount(choose(logprobs, grid, rule), minlength=4) / 1000
+    shares = (
+        torch.bincount(choose(logprobs, grid, rule.temperature, rule.top_p), minlength=4) / 1000
+    )
     assert shares.tolist() == pytest.approx(probabilities, abs=0.003)
 
 
@@ -254,7 +260,7 @@ def test_the_largest_uniform_chooses_a_possible_token() -> None:
     torch.manual_seed(0)
     logits = torch.randn(500, 31)
     logits[:, -5:] = -torch.inf
-    chosen = choose(logits.log_softmax(-1), torch.full((500,), 1 - 2.0**-24), Rule())
+    chosen = choose(logits.log_softmax(-1), torch.full((500,), 1 - 2.0**-24))
     assert int(chosen.max()) < 26
 
 
@@ -268,3 +274,102 @@ def test_broken_weights_are_reported(qwen: PreTrainedModel) -> None:
             Sampler(qwen, Rule()).draw(rows())
     finally:
         weight.copy_(before)
+
+
+@pytest.mark.parametrize("name", ["qwen", "mistral"])
+@pytest.mark.parametrize("slots", [1, 3, 32])
+def test_rows_that_join_are_drawn_as_if_alone(
+    name: str, slots: int, request: pytest.FixtureRequest
+) -> None:
+    """Short and long prompts, few and many slots, layers that see all and that do not."""
+    model: PreTrainedModel = request.getfixturevalue(name)
+    sampler = Sampler(model, Rule(stop=STOP))
+    long = tuple(range(20, 40)) * 2
+    wanted = rows([p for p in (*PROMPTS, long, (4,)) for _ in range(4)], limit=25)
+    alone = [sampler.draw([row])[0].tokens for row in wanted]
+    found = dict(sampler.stream(wanted, slots))
+    assert [found[i].tokens for i in range(len(wanted))] == alone
+
+
+def test_the_batch_stays_full(qwen: PreTrainedModel) -> None:
+    """Rows are taken when there is room, equal prompts are encoded once over the whole stage."""
+    decoded: list[int] = []
+    encoded: list[int] = []
+    taken = 0
+
+    def note(module: object, args: object, given: dict[str, Any]) -> None:
+        ids = given["input_ids"]
+        (decoded if ids.shape[1] == 1 else encoded).append(len(ids))
+
+    def source() -> Any:
+        nonlocal taken
+        for row in rows([p for p in PROMPTS[:3] if len(p) > 1 for _ in range(16)], limit=20):
+            taken += 1
+            yield row
+
+    hook = qwen.register_forward_pre_hook(note, with_kwargs=True)
+    stream = Sampler(qwen, Rule(stop=STOP)).stream(source(), 4)
+    first = next(stream)
+    assert taken <= 9
+    count = 1 + len(list(stream))
+    hook.remove()
+    assert first[1].tokens
+    assert count == 32
+    assert sum(encoded) == 2
+    assert sum(size == 4 for size in decoded) > 0.8 * len(decoded)
+
+
+@pytest.mark.parametrize("size", [200, 128 * 90, 128 * 90 + 7])
+@pytest.mark.parametrize("spread", [0.05, 1.0, 6.0])
+@pytest.mark.parametrize("top_p", [0.1, 0.9, 0.999])
+def test_a_nucleus_is_that_of_sorting_all(
+    size: int, spread: float, top_p: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same tokens for the same uniforms, with many equal logits (16 bits), flat or steep."""
+    generator = torch.Generator().manual_seed(1)
+    logits = (spread * torch.randn(24, size, generator=generator)).bfloat16().float()
+    uniform = torch.rand(24, generator=generator)
+    found = choose(logits, uniform, top_p=top_p)
+    monkeypatch.setattr(huggingface_choice, "_CANDIDATES", size)  # sorts them all at once
+    assert found.tolist() == choose(logits, uniform, top_p=top_p).tolist()
+    order = logits.sort(dim=-1, descending=True, stable=True)
+    p = order.values.double().softmax(-1)
+    before = p.cumsum(-1) - p
+    cumulative = (p * (before < top_p)).cumsum(-1)
+    index = (cumulative <= uniform.double()[:, None] * cumulative[:, -1:]).sum(-1)
+    plain = order.indices.gather(-1, index[:, None])[:, 0]
+    assert (found == plain).float().mean() > 0.95  # plain sums round otherwise
+
+
+def test_inverting_by_blocks_inverts_the_whole() -> None:
+    """The token at which the cumulative distribution, in order of the vocabulary, is reached."""
+    generator = torch.Generator().manual_seed(2)
+    logits = 4 * torch.randn(64, 1000, generator=generator)
+    uniform = torch.rand(64, generator=generator)
+    cumulative = logits.double().softmax(-1).cumsum(-1)
+    plain = torch.searchsorted(cumulative, uniform.double()[:, None], right=True)[:, 0]
+    assert (choose(logits, uniform) - plain).abs().max() == 0
+
+
+def test_what_is_drawn_in_parts_is_what_is_drawn_at_once() -> None:
+    logits, uniform = torch.randn(37, 300), torch.rand(37)
+    drawn = draw(logits, uniform, 0.7, 0.9)
+    assert drawn.token.tolist() == choose(logits, uniform, 0.7, 0.9).tolist()
+    logprobs = logits.log_softmax(-1)
+    assert torch.allclose(drawn.logprob, logprobs.gather(1, drawn.token[:, None])[:, 0], atol=1e-5)
+    certainty = -math.log(300) - logprobs.mean(-1)
+    assert torch.allclose(drawn.certainty, certainty, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_packed_layers_compute_the_same(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(48, 96), torch.nn.Linear(96, 7, bias=False))
+    model.to(dtype)
+    inputs = torch.randn(3, 5, 48, dtype=dtype)
+    with torch.inference_mode():
+        expected = model(inputs)
+        numbers = sum(x.numel() for x in model.parameters())
+        assert pack(model) in (0, 2)
+        assert sum(x.numel() for x in model.parameters()) == numbers
+        assert torch.allclose(model(inputs).float(), expected.float(), atol=0.02, rtol=0.02)

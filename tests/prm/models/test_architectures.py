@@ -26,6 +26,8 @@ from funprm.prm.scoring import PrmScorer
 from funprm.prm.training.loop import train
 from tests.prm.world import draw_programs, make_tokenizer, small_data
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*encoded once per program:UserWarning")
+
 PROGRAMS = draw_programs("p", 4, 3, np.random.default_rng(0))
 
 SIZES: dict[str, Any] = {

@@ -3,26 +3,29 @@
 import functools
 import hashlib
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar, Literal
-
-import torch
 
 from funprm import language_models as models
 from funprm import prompts
 from funprm.answers import extract_code
-from funprm.errors import ConfigError, PolicyError
+from funprm.errors import ConfigError
 from funprm.interfaces import Request, Sample
-from funprm.policies.huggingface.sampler import Continuation, Row, Rule, Sampler
+from funprm.policies.huggingface import room
+from funprm.policies.huggingface.packed import pack
+from funprm.policies.huggingface.rows import Continuation, Row, Rule
+from funprm.policies.huggingface.sampler import Sampler
 from funprm.records import Json
 
 _RAW = "none"
 _FENCE = re.compile(r"^```", re.MULTILINE)
 _TAIL = 4
 """Tokens before an answer that are decoded with it: some tokenizers join words across tokens."""
+_AHEAD = 1024
+"""Requests that are sorted by length together."""
 
 
 @dataclass(eq=False)
@@ -30,7 +33,8 @@ class HuggingFacePolicy:
     """Writes programs with a local causal language model; implements `interfaces.Policy`.
 
     A program is drawn from a stream of random numbers named by its request's seed: the other
-    requests of a call do not change it (but see `whole_batches`). `Sample.logprob` and
+    requests of a call do not change it, but for the last bits of matrix products of other sizes.
+    In fp32 these hardly ever decide a token, in bf16 they sometimes do. `Sample.logprob` and
     `Sample.self_certainty` are those of the model itself (temperature 1, all tokens), so that
     programs of different settings compare; both include the token that ended the answer.
 
@@ -39,9 +43,9 @@ class HuggingFacePolicy:
         ModelError: the model cannot be found or lacks a file.
     """
 
-    whole_batches: ClassVar[bool] = True
-    """Matrix products of other sizes may differ in their last bits."""
+    whole_batches: ClassVar[bool] = False
     unanswered_is_final: ClassVar[bool] = False
+    streams: ClassVar[bool] = True
     transport: ClassVar[frozenset[str]] = frozenset({"batch", "device"})
 
     model: str = models.TINY
@@ -55,12 +59,14 @@ class HuggingFacePolicy:
     """Most tokens of an answer."""
     prompt: str = ""
     """One of `prompts.STYLES`; empty: `statement` for `tiny`, else `refactored`."""
-    batch: int = 256
-    """Programs that are drawn together."""
+    batch: int = 0
+    """Programs that are drawn together: one that ends makes room for the next; 0: as many as suit
+    the processor and its memory."""
     device: str = "auto"
     """`auto` (a GPU if there is one), or a name that torch knows."""
     dtype: str = "auto"
-    """`fp32`, `bf16`, `fp16`, or `auto` (bf16 on a GPU, fp32 elsewhere)."""
+    """`fp32`, `bf16`, `fp16`, or `auto`: bf16 for a model that was saved in 16 bits, where the
+    processor multiplies such numbers itself; else fp32."""
     revision: str = ""
     """Branch, tag or commit of a hub model; empty: its main branch."""
     template: str = ""
@@ -70,12 +76,13 @@ class HuggingFacePolicy:
         _check("temperature", self.temperature, "at least 0", self.temperature >= 0)
         _check("top_p", self.top_p, "above 0 and at most 1", 0 < self.top_p <= 1)
         _check("max_tokens", self.max_tokens, "at least 1", self.max_tokens >= 1)
-        _check("batch", self.batch, "at least 1", self.batch >= 1)
+        _check("batch", self.batch, "at least 0", self.batch >= 0)
         default = "statement" if self.model == models.TINY else "refactored"
         self.prompt = self.prompt or default
         self._prompt_identity = prompts.prompt_identity(self.prompt)
         self._template = _read_template(self.template)
         self._folder = models.find_folder(self.model, self.revision)
+        self.on_tokens: Callable[[int, int], None] | None = None
 
     def identity(self) -> Mapping[str, Json]:
         """The model and a fingerprint of its files, prompts, and how tokens are drawn."""
@@ -88,6 +95,7 @@ class HuggingFacePolicy:
             "temperature": self.temperature,
             "top_p": self.top_p,
             "max_tokens": self.max_tokens,
+            "dtype": models.dtype_name(self._folder, self.device, self.dtype),
         }
 
     @property
@@ -96,26 +104,36 @@ class HuggingFacePolicy:
         return prompts.chats_of(self.prompt)
 
     def sample(self, requests: Sequence[Request]) -> Iterator[Sample]:
-        """One answer per request; those with short prompts come first.
+        """One answer per request, as they end.
 
         A request whose prompt leaves no room in the model's context is answered by its prefix
-        alone.
+        alone. `on_tokens`, where it is set, is told after each step how many tokens were drawn,
+        and how many the unfinished answers hold.
 
         Raises:
             ModelError: the model or its tokenizer cannot be loaded.
             PolicyError: the memory does not hold a single row.
         """
-        questions = list(self._questions(requests))
-        for question in questions:
-            if question.row.limit < 1:
-                yield self._answer(question, None, 0.0)
-        drawable = [question for question in questions if question.row.limit >= 1]
-        for bucket in _buckets(drawable, self.batch):
-            start = time.perf_counter()
-            drawn = self._draw([question.row for question in bucket])
-            seconds = (time.perf_counter() - start) / len(bucket)
-            for question, continuation in zip(bucket, drawn, strict=True):
-                yield self._answer(question, continuation, seconds)
+        windows = self._windows(requests)
+        first = next(windows, [])
+        drawn: dict[int, _Question] = {}
+        full: list[_Question] = []
+        rows = _rows(chain([first], windows), drawn, full)
+        slots = self.batch or self._suitable_rows(first)
+        for number, continuation in self._sampler.stream(rows, slots, self.on_tokens):
+            yield self._answer(drawn.pop(number), continuation)
+        for question in full:
+            yield self._answer(question, None)
+
+    def _windows(self, requests: Sequence[Request]) -> "Iterator[list[_Question]]":
+        """Questions by and by; those that come together begin with the longest."""
+        for start in range(0, len(requests), _AHEAD):
+            questions = self._questions(requests[start : start + _AHEAD])
+            yield sorted(questions, key=lambda question: -len(question.row.prompt))
+
+    def _suitable_rows(self, questions: "Sequence[_Question]") -> int:
+        longest = max((len(question.row.prompt) for question in questions), default=1)
+        return room.suitable_rows(self._loaded, min(longest + self.max_tokens, self._context))
 
     def _questions(self, requests: Sequence[Request]) -> "Iterator[_Question]":
         """Requests as tokens; equal prompts are encoded once."""
@@ -156,22 +174,7 @@ class HuggingFacePolicy:
         )
         return rendered
 
-    def _draw(self, rows: list[Row]) -> list[Continuation]:
-        """Draws, in halves where the memory does not suffice: rows do not depend on each other."""
-        try:
-            with models.suitable_threads(self._loaded):
-                return self._sampler.draw(rows)
-        except torch.OutOfMemoryError as error:
-            if len(rows) == 1:
-                raise PolicyError(
-                    f"out of memory with one row of {len(rows[0].prompt)} prompt tokens and up to "
-                    f"{rows[0].limit} new ones: lower max_tokens, or use a smaller model"
-                ) from error
-        torch.cuda.empty_cache()
-        half = len(rows) // 2
-        return [*self._draw(rows[:half]), *self._draw(rows[half:])]
-
-    def _answer(self, question: "_Question", drawn: Continuation | None, seconds: float) -> Sample:
+    def _answer(self, question: "_Question", drawn: Continuation | None) -> Sample:
         request = question.request
         written = self._decode(question.row.prompt, drawn.tokens) if drawn else ""
         text = question.begin + written
@@ -187,7 +190,7 @@ class HuggingFacePolicy:
             logprob=drawn.logprob if drawn else None,
             logprob_tokens=len(drawn.tokens) if drawn else 0,
             self_certainty=drawn.self_certainty if drawn else None,
-            seconds=seconds,
+            seconds=drawn.seconds if drawn else 0.0,
         )
 
     def _decode(self, prompt: tuple[int, ...], tokens: tuple[int, ...]) -> str:
@@ -217,7 +220,10 @@ class HuggingFacePolicy:
 
     @functools.cached_property
     def _loaded(self) -> Any:  # noqa: ANN401 - the library's models are untyped
-        return models.load_model(self._folder, self.device, self.dtype)
+        model = models.load_model(self._folder, self.device, self.dtype)
+        if model.device.type == "cpu" and not models.is_small(model):
+            pack(model)
+        return model
 
     @functools.cached_property
     def _context(self) -> int:
@@ -246,17 +252,17 @@ def _stream(seed: int) -> int:
     return int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=8).digest())
 
 
-def _buckets(questions: Sequence[_Question], size: int) -> Iterator[list[_Question]]:
-    """Batches of questions of similar length: none more than twice the shortest (plus 64)."""
-    bucket: list[_Question] = []
-    for question in sorted(questions, key=lambda question: len(question.row.prompt)):
-        longest = 2 * len(bucket[0].row.prompt) + 64 if bucket else 0
-        if bucket and (len(bucket) == size or len(question.row.prompt) > longest):
-            yield bucket
-            bucket = []
-        bucket.append(question)
-    if bucket:
-        yield bucket
+def _rows(
+    windows: Iterable[Sequence[_Question]], drawn: dict[int, _Question], full: list[_Question]
+) -> Iterator[Row]:
+    """The questions' rows, numbered in `drawn`; those without room for an answer go to `full`."""
+    number = count()
+    for question in chain.from_iterable(windows):
+        if question.row.limit < 1:
+            full.append(question)
+        else:
+            drawn[next(number)] = question
+            yield question.row
 
 
 def _program(text: str, begin: str, prefix: str) -> str:

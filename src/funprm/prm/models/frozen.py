@@ -29,6 +29,7 @@ from funprm.prm.models.network import (
     open_language_model,
 )
 from funprm.prm.rendering import Encoded, Renderer, Tokenizer
+from funprm.prm.sharing import Statement, groups_of, other_layers
 from funprm.records import Json, LabelledProgram
 
 FEATURES = 1
@@ -95,25 +96,51 @@ class Bank:
     def _compute(self, programs: Mapping[Program, LabelledProgram]) -> None:
         rendered = self.renderer.encode_all(list(programs.values()), self.max_tokens)
         self._found |= dict.fromkeys(programs)
-        fitting = [(n, e) for n, e in zip(programs, rendered, strict=True) if e is not None]
-        fitting.sort(key=lambda item: len(item[1].tokens))
+        named = [(n, e) for n, e in zip(programs, rendered, strict=True) if e is not None]
         with torch.inference_mode(), fitting_threads(self._network):
-            while fitting:
-                size = max(1, LOGITS // (self._network.config.vocab_size * _length(fitting[-1])))
-                self._add(fitting[-size:])
-                del fitting[-size:]
+            shared = (
+                []
+                if other_layers(self._network.config)
+                else groups_of(dict.fromkeys(e for _, e in named))
+            )
+            for group in shared:
+                head = group[0].tokens[: group[0].start]
+                statement = Statement(self._network, head, self.device, logits_to_keep=1)
+                members = set(group)
+                self._add_all([x for x in named if x[1] in members], statement)
+                named = [x for x in named if x[1] not in members]
+            self._add_all(named, None)
 
-    def _add(self, batch: Sequence[tuple[Program, Encoded]]) -> None:
-        tokens = padded([e.tokens for _, e in batch], self.renderer.pad_id).to(self.device)
-        out = self._network(input_ids=tokens, use_cache=False, output_hidden_states=True)
+    def _add_all(
+        self, programs: Sequence[tuple[Program, Encoded]], statement: Statement | None
+    ) -> None:
+        """Adds programs, those of like length together; all answer the statement, if given."""
+        rest = sorted(programs, key=_length)
+        while rest:
+            longest = _length(rest[-1]) - (rest[-1][1].start if statement else 0)
+            size = max(1, LOGITS // (self._network.config.vocab_size * longest))
+            self._add(rest[-size:], statement)
+            del rest[-size:]
+
+    def _add(self, batch: Sequence[tuple[Program, Encoded]], statement: Statement | None) -> None:
+        cut = batch[0][1].start if statement else 0
+        tokens = padded([e.tokens[cut:] for _, e in batch], self.renderer.pad_id).to(self.device)
+        if statement:
+            out = statement.follow(tokens, output_hidden_states=True)
+            before = statement.output.logits[:, -1:].expand(len(batch), -1, -1)
+            logits, wanted = torch.cat([before, out.logits[:, :-1]], 1), tokens
+        else:
+            out = self._network(input_ids=tokens, use_cache=False, output_hidden_states=True)
+            logits, wanted = out.logits[:, :-1], tokens[:, 1:]
         hidden = out.hidden_states[-1].float()
         # The marker's own log-probability says nothing of the step.
         log_probs = -nn.functional.cross_entropy(
-            out.logits[:, :-1].float().flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"
+            logits.float().flatten(0, 1), wanted.flatten(), reduction="none"
         ).view(len(batch), -1)
         for i, (name, encoded) in enumerate(batch):
-            likelihoods = _likelihoods(log_probs[i], encoded)
-            rows = torch.cat([hidden[i, list(encoded.markers)], likelihoods], 1)
+            likelihoods = _likelihoods(log_probs[i], encoded, max(0, cut - 1))
+            markers = [marker - cut for marker in encoded.markers]
+            rows = torch.cat([hidden[i, markers], likelihoods], 1)
             steps = tuple(range(len(encoded.markers)))
             self._found[name] = Encoded((self._rows,), steps, encoded.shortened)
             self._parts.append(rows)
@@ -124,17 +151,18 @@ def _length(item: tuple[Program, Encoded]) -> int:
     return len(item[1].tokens)
 
 
-def _likelihoods(log_probs: Tensor, encoded: Encoded) -> Tensor:
+def _likelihoods(log_probs: Tensor, encoded: Encoded, first: int) -> Tensor:
     """Of each step, [steps, 5]: mean, least, sum; least and sum up to its end.
 
     Args:
-        log_probs: log-probability of token t + 1 given those before, [tokens - 1].
+        log_probs: log-probability of token first + t + 1 given those before.
         encoded: where the steps are.
+        first: what is left out at the beginning.
     """
     starts = [encoded.start, *(marker + 1 for marker in encoded.markers[:-1])]
     rows = []
     for start, marker in zip(starts, encoded.markers, strict=True):
-        own = log_probs[start - 1 : marker - 1]
+        own = log_probs[start - 1 - first : marker - 1 - first]
         own = own if len(own) else log_probs.new_zeros(1)
         rows.append(torch.stack([own.mean(), own.min(), own.sum()]))
     table = torch.stack(rows)
@@ -219,6 +247,11 @@ class FrozenModel(RewardModel):
     def __init__(self, bank: Bank, head: Head) -> None:
         super().__init__(head)
         self._bank = bank
+
+    @property
+    def unshared(self) -> str:
+        """Nothing to share here: the bank has done it."""
+        return ""
 
     def forward(self, tokens: Tensor, program: Tensor, position: Tensor) -> Tensor:
         """Logits z, float32 [R].

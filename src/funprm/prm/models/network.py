@@ -19,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from funprm.errors import ConfigError, ModelError
 from funprm.prm.rendering import Renderer, Tokenizer
+from funprm.prm.sharing import Statement, other_layers
 
 Network = Any
 """A sequence classifier of the transformers library, or a peft model of one (no static types)."""
@@ -48,13 +49,41 @@ class RewardModel(nn.Module):
             program: the program of each wanted marker, int64 [R].
             position: its position, int64 [R].
         """
-        classifier = classifier_of(self.network)
-        trunk = getattr(classifier, classifier.base_model_prefix)
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self._bf16):
-            hidden = trunk(input_ids=tokens, use_cache=False).last_hidden_state
-        with torch.autocast(tokens.device.type, enabled=False):
-            picked = hidden[program, position].to(_head_dtype(classifier))
-            logits: Tensor = classifier.score(picked).squeeze(-1)
+            hidden = self._trunk(input_ids=tokens, use_cache=False).last_hidden_state
+        return self._score(hidden[program, position])
+
+    def encode(self, statement: tuple[int, ...], device: torch.device) -> Statement:
+        """A statement for `follow`; only of a model whose `unshared` is empty."""
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._bf16):
+            return Statement(self._trunk, statement, device)
+
+    def follow(
+        self, statement: Statement, tokens: Tensor, program: Tensor, position: Tensor
+    ) -> Tensor:
+        """As `forward`, for programs that all answer one statement; positions count after it."""
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self._bf16):
+            hidden = statement.follow(tokens).last_hidden_state
+        return self._score(hidden[program, position])
+
+    @property
+    def unshared(self) -> str:
+        """Why programs cannot share one encoding of their statement; empty where they can."""
+        trunk = self._trunk
+        if trunk.training and getattr(trunk, "is_gradient_checkpointing", False):
+            return "checkpointing keeps no keys and values"
+        kinds = other_layers(trunk.config)
+        return f"its layers are of type {', '.join(sorted(kinds))}" if kinds else ""
+
+    @property
+    def _trunk(self) -> Network:
+        classifier = classifier_of(self.network)
+        return getattr(classifier, classifier.base_model_prefix)
+
+    def _score(self, picked: Tensor) -> Tensor:
+        classifier = classifier_of(self.network)
+        with torch.autocast(picked.device.type, enabled=False):
+            logits: Tensor = classifier.score(picked.to(_head_dtype(classifier))).squeeze(-1)
         return logits
 
     @contextlib.contextmanager
