@@ -104,7 +104,7 @@ def test_raw_models_continue_without_probe() -> None:
 def test_the_instruction_shows_the_prefix() -> None:
     with serve(Model(prefill=False, completions=False).script()) as server:
         list(policy(server.url, continuation="instruction").sample(requests(1, prefix=PREFIX)))
-    (message,) = server.bodies[0]["messages"]
+    *_, message = server.bodies[0]["messages"]
     assert PREFIX.rstrip() in message["content"]
     assert "Keep it unchanged" in message["content"]
 

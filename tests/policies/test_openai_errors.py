@@ -204,7 +204,7 @@ def test_text_that_is_no_unicode_travels_both_ways() -> None:
     odd = replace(wanted, problem=replace(wanted.problem, statement="a \ud800 b"))
     with serve(Script(answer=lambda body, index: "x = '\ud800'")) as server:
         (sample,) = policy(server.url).sample([odd])
-    assert "a \ud800 b" in server.bodies[0]["messages"][0]["content"]
+    assert "a \ud800 b" in server.bodies[0]["messages"][-1]["content"]
     assert sample.code == "x = '?'"
 
 
