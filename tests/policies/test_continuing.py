@@ -119,3 +119,10 @@ def test_a_template_that_trims_the_last_message_glues_no_lines(reply: str) -> No
     assert program.code.startswith(prefix)
     compile(program.code, "program", "exec")
     assert "result\n" in program.code
+
+
+@pytest.mark.parametrize("reply", [" if result else 0\n", "  # the sum\n\n\ndef g(): pass\n"])
+def test_a_trimmed_line_that_goes_on_is_a_changed_prefix(reply: str) -> None:
+    assert not read_program(reply, prefixes(FUNCTIONS)[0], "prefill").kept
+    method = "\n    def size(self):\n        return 1\n"
+    assert read_program(method.lstrip("\n"), prefixes(METHODS)[0], "prefill").kept

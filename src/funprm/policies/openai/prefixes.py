@@ -92,11 +92,31 @@ def _joined(prefix: str, text: str) -> Program:
     """Prefix and continuation; the first fence that follows ends the program."""
     fence = _FENCE.search(text)
     if fence is None:
-        return Program(prefix + re.sub(r"```\s*\Z", "", text))
-    continuation = text[: fence.start()]
-    if fence[1].strip() and not continuation.strip():  # a new block: it started again
-        return Program(extract_code(text), kept=False)
-    return Program(prefix + continuation)
+        continuation = re.sub(r"```\s*\Z", "", text)
+    else:
+        continuation = text[: fence.start()]
+        if fence[1].strip() and not continuation.strip():  # a new block: it started again
+            return Program(extract_code(text), kept=False)
+    return Program(prefix + continuation, kept=not _goes_on_in_line(prefix, continuation))
+
+
+def _goes_on_in_line(prefix: str, continuation: str) -> bool:
+    r"""Whether a continuation belongs to the prefix's last line, as its indentation shows.
+
+    A server's template may have trimmed the prefix's last line break (Llama 3's does).
+
+    >>> _goes_on_in_line("def f(x):\n    return x\n", " if x else 0\n")
+    True
+    """
+    first = continuation.partition("\n")[0]
+    margin = first[: len(first) - len(first.lstrip())]
+    if not margin or not first.strip() or not prefix.endswith("\n"):
+        return False
+    return all(
+        not line.startswith(margin) or line[len(margin)].isspace()
+        for line in prefix.splitlines()
+        if len(line) > len(margin)
+    )
 
 
 def _lines(code: str) -> list[str]:
