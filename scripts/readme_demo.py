@@ -35,7 +35,7 @@ PAGES = {"demo": ROOT / "docs" / "demo.md", "table": ROOT / "README.md"}
 LEFT_OUT = ("majority", "self_certainty", "public_tests+majority")
 """Rows that the README leaves to docs/demo.md."""
 
-PROGRESS = re.compile(r"^\w+ +\d+(/\d+)? after \d+ s$")
+PROGRESS = re.compile(r"^\w+ +\d+(/\d+)? after \d+ s(, .*)?$")
 """A line of a stage that is not done: when it comes depends on the machine."""
 
 
