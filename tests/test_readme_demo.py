@@ -21,7 +21,8 @@ def script() -> ModuleType:
 
 def test_the_block_names_the_machine_and_leaves_out_what_is_under_way(script: ModuleType) -> None:
     printed = (
-        "load      10 problems  (0.1 s)\ntrain     40/90 after 12 s\ntrain     60/90 after 22 s, 8 tokens/s, 9 s left\ntrain     12 after 9 s\n"
+        "load      10 problems  (0.1 s)\ntrain     40/90 after 12 s\n"
+        "train     60/90 after 22 s, 8 tokens/s, 9 s left\ntrain     12 after 9 s\n"
         "train     4 models: orm  (30.0 s)\n\nFunPRM demo\nreport: /tmp/x/demo/report.html\n"
     )
     block = script.block(printed, "a processor, 2 cores", "/tmp/x/demo")
