@@ -191,6 +191,29 @@ class Generation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """An answer of a prompt's earlier chat, kept for the next one; stored in `drafts.jsonl`.
+
+    Fields as in `Generation`. Only answers that a prompt of several chats still needs after an
+    interruption are read again; the programs that came of them are in `generations.jsonl`.
+    """
+
+    key: str
+    """Of the chat's request."""
+    code: str
+    text: str = ""
+    finish: Literal["stop", "length", "empty", "refused"] = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    logprob: float | None = None
+    logprob_tokens: int = 0
+    self_certainty: float | None = None
+    seconds: float = 0.0
+    cost: float = 0.0
+    drafts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Steps:
     """Where the steps of a generation end; stored in `steps.jsonl`.
 

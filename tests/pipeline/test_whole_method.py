@@ -98,3 +98,19 @@ def test_answers_that_are_missing_are_asked_for_again(
         run_all(small(tmp_path / "run", models={}), Quiet())
     monkeypatch.undo()
     stages.run_stage(small(tmp_path / "run", models={}), Quiet(), "generate")
+
+
+def test_a_local_model_writes_in_several_chats(tmp_path: Path) -> None:
+    config = small(
+        tmp_path / "run",
+        **{"generate.n": 2, "policy.prompt": "refactored", "policy.max_tokens": 12},
+    )
+    for stage in ("load", "generate"):
+        stages.run_stage(config, Quiet(), stage)
+    generations, drafts = (
+        [json.loads(line) for line in (tmp_path / "run" / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("generations", "drafts")
+    )
+    assert len(generations) == len(drafts) == 2 * (6 + 3 + 3 + 4)
+    assert all(row["completion_tokens"] > 12 for row in generations if row.get("drafts"))
+    assert sum(bool(row.get("drafts")) for row in generations) > 16

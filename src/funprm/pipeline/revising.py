@@ -4,95 +4,121 @@ A rewritten program replaces the one it was made of only where nothing is lost b
 complete, and passes the public tests if that one does.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from funprm.interfaces import Executor, Job, Policy, Request, Sample
-from funprm.records import Problem, key_of, seed_of
+from funprm.records import Draft, key_of, seed_of, shared_fields
+from funprm.store import RecordFile
 
 
-def revising(policy: Policy, executor: Callable[[], Executor]) -> Policy:
+def revising(
+    policy: Policy, executor: Callable[[], Executor], drafts: Callable[[], RecordFile[Draft]]
+) -> Policy:
     """The policy; where its prompt has several chats, one that leads all of them.
 
     Args:
         policy: writes programs.
         executor: gives the judge, where one is needed.
+        drafts: gives the file that keeps the answers of all chats but the last.
     """
     chats = getattr(policy, "chats", 1)
     if chats == 1:
         return policy
-    return cast(Policy, _RevisingPolicy(policy, chats, executor))
+    return cast(Policy, _RevisingPolicy(policy, chats, executor, drafts))
 
 
-@dataclass(frozen=True, eq=False)
 class _RevisingPolicy:
     """Leads a policy through the chats of its prompt; all but `sample` is the policy's own.
 
     Prefixes are continued in the first chat: what was begun in functions goes on in functions.
-    Drafts are not stored before their program is: what was interrupted is asked again.
+    Every answer is stored the moment it arrives, drafts in a file of their own.
     """
 
-    policy: Policy
-    chats: int
-    executor: Callable[[], Executor]
+    def __init__(
+        self,
+        policy: Policy,
+        chats: int,
+        executor: Callable[[], Executor],
+        drafts: Callable[[], RecordFile[Draft]],
+    ) -> None:
+        self.policy, self._chats = policy, chats
+        self._executor, self._file = executor, drafts
+        self._stored: dict[str, Sample] | None = None
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (whatever the policy has)
         return getattr(self.policy, name)
 
+    @property
+    def on_tokens(self) -> Any:  # noqa: ANN401  (whoever the policy tells; it may have nobody)
+        return self.policy.on_tokens  # type: ignore[attr-defined]
+
+    @on_tokens.setter
+    def on_tokens(self, told: Any) -> None:  # noqa: ANN401
+        self.policy.on_tokens = told  # type: ignore[attr-defined]
+
     def sample(self, requests: Sequence[Request]) -> Iterator[Sample]:
+        """One answer per request, after its last chat; see `interfaces.Policy`."""
         yield from self.policy.sample([r for r in requests if r.prefix])
-        open_ = {request.key: request for request in requests if not request.prefix}
-        answers = {sample.key: sample for sample in self.policy.sample(list(open_.values()))}
-        for number in range(1, self.chats):
-            empty = [key for key, sample in answers.items() if not sample.code.strip()]
-            for key in empty:  # there is nothing to rewrite
-                yield answers.pop(key)
-            answers = self._revised(open_, answers, number)
-        yield from answers.values()
+        wanted = {request.key: request for request in requests if not request.prefix}
+        drafts = {draft.key: draft for draft in self._answers(list(wanted.values()))}
+        for number in range(1, self._chats):
+            for key in [key for key, draft in drafts.items() if not draft.code.strip()]:
+                yield replace(drafts.pop(key), key=key)  # there is nothing to rewrite
+            asked = {key: _next_chat(wanted[key], draft, number) for key, draft in drafts.items()}
+            names = {request.key: key for key, request in asked.items()}
+            last = number == self._chats - 1
+            answers = self.policy.sample if last else self._answers
+            better = {}
+            for answer in answers(list(asked.values())):
+                key = names[answer.key]
+                found = self._better(wanted[key], drafts[key], answer)
+                if last:
+                    yield found
+                else:
+                    better[key] = found
+            drafts = better
 
-    def _revised(
-        self, requests: Mapping[str, Request], drafts: Mapping[str, Sample], number: int
-    ) -> dict[str, Sample]:
-        """The better of draft and rewritten program, as far as that was answered."""
-        asked = {
-            key_of("chat", number, key): replace(
-                requests[key],
-                key=key_of("chat", number, key),
-                seed=seed_of("chat", number, requests[key].seed),
-                drafts=(*draft.drafts, draft.code),
-            )
-            for key, draft in drafts.items()
-        }
-        keys = dict(zip(asked, drafts, strict=True))
-        found = {keys[s.key]: s for s in self.policy.sample(list(asked.values()))}
-        lost = self._lost(
-            {key: (requests[key].problem, drafts[key].code, found[key].code) for key in found}
-        )
-        return {
-            key: _joined(drafts[key], sample, keep=key not in lost and sample.finish == "stop")
-            for key, sample in found.items()
-        }
+    def _answers(self, requests: Sequence[Request]) -> Iterator[Sample]:
+        """The answers of a chat that is not the last: stored ones, then those asked for."""
+        with self._file() as file:
+            if self._stored is None:
+                self._stored = {x.key: Sample(**shared_fields(x, Sample)) for x in file}
+            missing = [r for r in requests if r.key not in self._stored]
+            for answer in self.policy.sample(missing):
+                file.append(Draft(**shared_fields(answer, Draft)))
+                self._stored[answer.key] = answer
+        yield from (self._stored[r.key] for r in requests if r.key in self._stored)
 
-    def _lost(self, pairs: Mapping[str, tuple[Problem, str, str]]) -> set[str]:
-        """Where the draft passes the public tests, and what was made of it does not."""
-        jobs = [
-            Job(key=f"{number} {key}", code=code, suite=problem.public)
-            for key, (problem, *codes) in pairs.items()
-            if problem.public is not None and codes[0] != codes[1]
-            for number, code in enumerate(codes)
-        ]
-        if not jobs:
-            return set()
-        passed = {verdict.key: verdict.passed for verdict in self.executor().judge(jobs)}
-        return {key for key in pairs if passed.get(f"0 {key}") and not passed.get(f"1 {key}")}
+    def _better(self, request: Request, draft: Sample, revised: Sample) -> Sample:
+        """The program that counts, with what both chats took."""
+        keep = revised.finish == "stop" and not self._lost(request, draft.code, revised.code)
+        return _joined(request.key, draft, revised, keep=keep)
+
+    def _lost(self, request: Request, draft: str, revised: str) -> bool:
+        """Whether the draft passes the public tests, and what was made of it does not."""
+        suite = request.problem.public
+        if suite is None or draft == revised:
+            return False
+        jobs = [Job(key=code, code=code, suite=suite) for code in (draft, revised)]
+        passed = {verdict.key: verdict.passed for verdict in self._executor().judge(jobs)}
+        return bool(passed[draft] and not passed[revised])
 
 
-def _joined(draft: Sample, revised: Sample, *, keep: bool) -> Sample:
-    """One answer, with what both chats took."""
+def _next_chat(request: Request, draft: Sample, number: int) -> Request:
+    return replace(
+        request,
+        key=key_of("chat", number, request.key),
+        seed=seed_of("chat", number, request.seed),
+        drafts=(*draft.drafts, draft.code),
+    )
+
+
+def _joined(key: str, draft: Sample, revised: Sample, *, keep: bool) -> Sample:
     return replace(
         revised if keep else draft,
-        key=draft.key,
+        key=key,
         drafts=(*draft.drafts, draft.code),
         prompt_tokens=draft.prompt_tokens + revised.prompt_tokens,
         completion_tokens=draft.completion_tokens + revised.completion_tokens,

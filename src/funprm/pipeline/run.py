@@ -14,6 +14,7 @@ from funprm.interfaces import Dataset, Executor, Policy, Progress
 from funprm.pipeline.revising import revising
 from funprm.pipeline.stage import Outcome
 from funprm.records import (
+    Draft,
     Generation,
     Json,
     Problem,
@@ -123,7 +124,7 @@ class Run:
         if dataset is not None:
             self.dataset = dataset
         if policy is not None:
-            self.policy = revising(policy, lambda: self.executor)
+            self.policy = self._revising(policy)
         free = free_settings(config, with_dataset=dataset is None)
         self.folder = RunFolder(folder, settings_of(config), owned=owned, free=free)
 
@@ -150,7 +151,10 @@ class Run:
     def policy(self) -> Policy:
         """Writes the programs."""
         policy: Policy = self._build("policies", self.config.needed_policy())
-        return revising(policy, lambda: self.executor)
+        return self._revising(policy)
+
+    def _revising(self, policy: Policy) -> Policy:
+        return revising(policy, lambda: self.executor, lambda: self.file("drafts", Draft))
 
     @cached_property
     def completer(self) -> Policy:
