@@ -95,6 +95,4 @@ def _part(label: str, options: Mapping[str, Any]) -> _Part:
     for split, most in at_most.items():
         if most < 0:
             raise ConfigError(f"combined: {label}.at_most.{split} = {most}: expected 0 or more")
-    return _Part(
-        label=label, dataset=registry.build("datasets", name, options), at_most=at_most
-    )
+    return _Part(label=label, dataset=registry.build("datasets", name, options), at_most=at_most)
