@@ -196,7 +196,7 @@ def test_the_shipped_settings_are_valid() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_quick_lab_survives_a_kill(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "funprm.cli", "lab", "--quick", "--output", str(tmp_path)]
+    command = [sys.executable, "-m", "funprm", "lab", "--quick", "--output", str(tmp_path)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 600
     while not any(tmp_path.glob("cells/*.jsonl")) and time.monotonic() < deadline:
