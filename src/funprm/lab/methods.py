@@ -1,4 +1,4 @@
-"""The methods that are compared, and one cell: a method under a corruption on a seed.
+"""The methods that are compared, and one measurement: a method under a corruption on a seed.
 
 | name | rewards that are fitted | clean outcomes of meta programs |
 |---|---|---|
@@ -211,8 +211,7 @@ def _nait(experiment: Experiment) -> Fitted:
         rounds.append(experiment.train(name, experiment.settings("none"), data))
         return list(experiment.scorer(rounds[-1]).score(programs))
 
-    labelled = nait(experiment.data.train, fit)
-    return _on(experiment, "nait", "joint", labelled)
+    return _on(experiment, "nait", "joint", nait(experiment.data.train, fit))
 
 
 def _shuffled(programs: Sequence[LabelledProgram], seed: int) -> list[LabelledProgram]:
@@ -227,7 +226,8 @@ def _shuffled(programs: Sequence[LabelledProgram], seed: int) -> list[LabelledPr
 
 def _table_shuffled(experiment: Experiment) -> Fitted:
     data = replace(experiment.data, meta=_shuffled(experiment.data.meta, experiment.world.seed))
-    return _on(experiment, "table-shuffled", "table", data)
+    result = experiment.train("table-shuffled", experiment.settings("table"), data)
+    return result, {**_fitted(data.train), **_corrected(result)}
 
 
 def _posterior_shuffled(experiment: Experiment) -> Fitted:
@@ -312,7 +312,7 @@ def _errors(world: LabData, rewards: Mapping[str, float]) -> tuple[float, ...]:
 
 
 def _step_auc(world: LabData, scores: Sequence[Sequence[float]]) -> float | None:
-    rows: dict[str, tuple[float, int, int]] = {}
+    rows = {}
     for program, steps in zip(world.programs["test"], scores, strict=True):
         for prefix, score in zip(program.prefixes[:-1], steps, strict=False):
             k, n = world.test_truth.get(prefix, (0, 0))
@@ -320,8 +320,7 @@ def _step_auc(world: LabData, scores: Sequence[Sequence[float]]) -> float | None
                 rows[prefix] = (score, k, n - k)
     if not rows:
         return None
-    table: np.ndarray[Any, np.dtype[np.float64]] = np.array(list(rows.values()), dtype=np.float64)
-    auc = weighted_auc(table[:, 0], table[:, 1], table[:, 2])
+    auc = weighted_auc(*(np.array(column) for column in zip(*rows.values(), strict=True)))
     return None if auc is None else round(auc, DIGITS)
 
 
