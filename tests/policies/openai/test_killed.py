@@ -28,7 +28,7 @@ PROBLEM = '{{"id": "p{number}", "statement": "s", "tests": [{{"input": "", "outp
 
 
 def started(folder: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "funprm.cli", "generate", str(folder / "run.toml")]
+    command = [sys.executable, "-m", "funprm", "generate", str(folder / "run.toml")]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
