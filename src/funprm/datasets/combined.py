@@ -28,7 +28,8 @@ class CombinedDataset:
     """
 
     transport: ClassVar[frozenset[str]] = frozenset({"parts"})
-    """Within a run folder, problems may be added: what is stored of the others stays."""
+    """They do determine the problems, and `identity` says it: so a run may grow, and what is stored
+    of the problems that stay is used again."""
 
     parts: Mapping[str, Mapping[str, Any]]
 
@@ -71,7 +72,8 @@ class _Part:
     def load(self) -> Iterator[Problem]:
         taken: Counter[str] = Counter()
         for problem in self.dataset.load():
-            if taken[problem.split] < self.at_most.get(problem.split, taken[problem.split] + 1):
+            most = self.at_most.get(problem.split)
+            if most is None or taken[problem.split] < most:
                 taken[problem.split] += 1
                 yield problem
         missing = [split for split, most in self.at_most.items() if most and not taken[split]]
