@@ -7,6 +7,7 @@ from pathlib import Path
 
 from funprm.config import TrainConfig
 from funprm.errors import ModelError
+from funprm.prm.card import about_run, describe_run, write_card
 from funprm.prm.models.finetuned import ADAPTER, open_finetuned, open_saved_finetuned
 from funprm.prm.models.frozen import open_frozen, open_saved_frozen
 from funprm.prm.models.network import Opened, RewardModel, quiet
@@ -28,7 +29,7 @@ def open_base(config: TrainConfig) -> Opened:
 
 
 def save(opened: Opened, folder: Path, extra: Mapping[str, Json] | None = None) -> None:
-    """Writes weights (or adapters), tokenizer and rendering; replaces the folder at once.
+    """Writes weights (or adapters), tokenizer, rendering and card; replaces the folder at once.
 
     Args:
         opened: the model.
@@ -43,6 +44,8 @@ def save(opened: Opened, folder: Path, extra: Mapping[str, Json] | None = None) 
     opened.tokenizer.save_pretrained(fresh)
     settings = {**opened.renderer.settings(), "max_tokens": opened.max_tokens, **(extra or {})}
     (fresh / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    name = folder.parent.name if folder.name == "model" else folder.name
+    write_card(fresh, name, settings, opened.renderer.marker_id)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
 
@@ -102,3 +105,4 @@ def merge(folder: Path | str, target: Path | str) -> None:
     merged = Opened(whole, opened.tokenizer, opened.renderer, opened.max_tokens)
     extra = {k: v for k, v in settings.items() if k not in ("rendering", "marker", "max_tokens")}
     save(merged, target, extra)
+    describe_run(target, about_run(folder))
