@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 from funprm.interfaces import Executor, Job, Policy, Request, Sample
-from funprm.records import Draft, key_of, seed_of, shared_fields
+from funprm.records import Generation, key_of, seed_of, shared_fields
 from funprm.store import RecordFile
 
 
 def revising(
-    policy: Policy, executor: Callable[[], Executor], drafts: Callable[[], RecordFile[Draft]]
+    policy: Policy, executor: Callable[[], Executor], drafts: Callable[[], RecordFile[Generation]]
 ) -> Policy:
     """The policy; where its prompt has several chats, one that leads all of them.
 
@@ -41,7 +41,7 @@ class _RevisingPolicy:
         policy: Policy,
         chats: int,
         executor: Callable[[], Executor],
-        drafts: Callable[[], RecordFile[Draft]],
+        drafts: Callable[[], RecordFile[Generation]],
     ) -> None:
         self.policy, self._chats = policy, chats
         self._executor, self._file = executor, drafts
@@ -85,9 +85,9 @@ class _RevisingPolicy:
         with self._file() as file:
             if self._stored is None:
                 self._stored = {x.key: Sample(**shared_fields(x, Sample)) for x in file}
-            missing = [r for r in requests if r.key not in self._stored]
-            for answer in self.policy.sample(missing):
-                file.append(Draft(**shared_fields(answer, Draft)))
+            asked = {r.key: r for r in requests if r.key not in self._stored}
+            for answer in self.policy.sample(list(asked.values())):
+                file.append(_record(answer, asked[answer.key]))
                 self._stored[answer.key] = answer
         yield from (self._stored[r.key] for r in requests if r.key in self._stored)
 
@@ -104,6 +104,11 @@ class _RevisingPolicy:
         jobs = [Job(key=code, code=code, suite=suite) for code in (draft, revised)]
         passed = {verdict.key: verdict.passed for verdict in self._executor().judge(jobs)}
         return bool(passed[draft] and not passed[revised])
+
+
+def _record(answer: Sample, request: Request) -> Generation:
+    values = shared_fields(answer, Generation)
+    return Generation(**values, problem_id=request.problem.problem_id, index=request.index)
 
 
 def _next_chat(request: Request, draft: Sample, number: int) -> Request:

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from funprm.answers import extract_code
 from funprm.interfaces import Job
+from funprm.prompts import extract_code
 from funprm.records import Case, Problem, Status, Suite, Verdict
 from funprm.serve import asking
 from funprm.serve.errors import DOCUMENTED, HttpError
