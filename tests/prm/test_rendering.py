@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -6,9 +7,9 @@ from hypothesis import strategies as st
 from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerFast
 
-from funprm.answers import extract_code
 from funprm.errors import ConfigError, DataError
 from funprm.prm.rendering import Encoded, Renderer
+from funprm.prompts.answers import extract_code
 from tests.prm.world import SPECIAL, make_tokenizer, program
 
 TOKENIZER = make_tokenizer()
@@ -101,7 +102,7 @@ def test_unknown_markers_and_programs_without_steps_are_refused() -> None:
 def templated(answer: str | list[str], renderer: Renderer = RENDERER) -> str:
     """What the chat template makes of a statement and an answer, or its parts."""
     parts = [{"type": "text", "text": text} for text in answer if not isinstance(answer, str)]
-    chat = [
+    chat: list[dict[str, Any]] = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": " do p\n"},
         {"role": "assistant", "content": parts or answer},

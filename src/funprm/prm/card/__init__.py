@@ -21,15 +21,15 @@ CARD = "README.md"
 
 _RUN = re.compile(r"(?<=<!-- run -->\n).*?(?=\n<!-- /run -->)", re.DOTALL)
 _LICENCE = re.compile(r"\A---\n(?:.*\n)*?license:\s*(\S+)")
-_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
-def write_card(folder: Path, name: str, settings: Mapping[str, Json], marker_id: int) -> None:
-    """Writes a model's card.
+def card_of(folder: Path, name: str, settings: Mapping[str, Json], marker_id: int) -> str:
+    """A model's card; what it says of the run that trained it stays.
 
     Args:
         folder: where weights and settings lie already.
-        name: of the model, as its card calls it.
+        name: the model's, which the card calls it and opens it by.
         settings: what the folder's `funprm.json` holds.
         marker_id: the token that ends a step.
     """
@@ -38,7 +38,7 @@ def write_card(folder: Path, name: str, settings: Mapping[str, Json], marker_id:
     values = {
         "name": name,
         "version": __version__,
-        "base": base if _on_hub(base) else Path(base).name or "a language model",
+        "base": base if on_hub(base) else Path(base).name or "a language model",
         "trained_on": settings.get("trained_on", "labelled programs"),
         "marker": settings["marker"],
         "marker_id": marker_id,
@@ -52,7 +52,8 @@ def write_card(folder: Path, name: str, settings: Mapping[str, Json], marker_id:
     }
     use = _text(f"{_kind(folder, settings)}.md").safe_substitute(values).rstrip()
     card = _text("card.md").safe_substitute(values, use=use)
-    (folder / CARD).write_text(card, encoding="utf-8")
+    known = about_run(folder)
+    return _with_run(card, known) if known else card
 
 
 def about_run(folder: Path) -> str:
@@ -66,8 +67,17 @@ def describe_run(folder: Path, text: str) -> None:
     """Puts what is known of the run into a model's card; a folder without a card gets none."""
     path = folder / CARD
     if path.exists():
-        card = _RUN.sub(lambda _: text.strip(), path.read_text(encoding="utf-8"))
+        card = _with_run(path.read_text(encoding="utf-8"), text)
         write_atomically(path, card.encode())
+
+
+def _with_run(card: str, text: str) -> str:
+    return _RUN.sub(lambda _: text.strip(), card)
+
+
+def on_hub(base: str) -> bool:
+    """Whether a base model has a name that others can open it by."""
+    return bool(HUB_NAME.fullmatch(base)) and not Path(base).exists()
 
 
 _AGGREGATORS = {
@@ -87,12 +97,8 @@ def _kind(folder: Path, settings: Mapping[str, Json]) -> str:
     return "adapters" if (folder / "adapter_config.json").exists() else "whole"
 
 
-def _on_hub(base: str) -> bool:
-    return bool(_HUB_NAME.fullmatch(base)) and not Path(base).exists()
-
-
 def _facts(base: str, licence: str) -> str:
-    lines = {"license": licence, "base_model": base if _on_hub(base) else ""}
+    lines = {"license": licence, "base_model": base if on_hub(base) else ""}
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in lines.items() if value)
 
 
@@ -101,7 +107,7 @@ def _licence_of(base: str) -> str:
     if base == "tiny":
         return "apache-2.0"
     card: Path | str | None = Path(resolve_base(base)).expanduser() / CARD
-    if _on_hub(base):
+    if on_hub(base):
         from huggingface_hub import try_to_load_from_cache
 
         cached = try_to_load_from_cache(base, CARD)

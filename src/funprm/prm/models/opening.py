@@ -5,13 +5,16 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import transformers
+
 from funprm.config import TrainConfig
 from funprm.errors import ModelError
-from funprm.prm.card import about_run, describe_run, write_card
+from funprm.prm.card import CARD, about_run, card_of, describe_run
 from funprm.prm.models.finetuned import ADAPTER, open_finetuned, open_saved_finetuned
 from funprm.prm.models.frozen import open_frozen, open_saved_frozen
-from funprm.prm.models.network import Opened, RewardModel, quiet
-from funprm.prm.rendering import RENDERING
+from funprm.prm.models.network import Opened, RewardModel, one_line_errors, quiet
+from funprm.prm.reading import Reading, reading_of
+from funprm.prm.rendering import RENDERING, Renderer
 from funprm.records import Json
 
 SETTINGS = "funprm.json"
@@ -45,7 +48,8 @@ def save(opened: Opened, folder: Path, extra: Mapping[str, Json] | None = None) 
     settings = {**opened.renderer.settings(), "max_tokens": opened.max_tokens, **(extra or {})}
     (fresh / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     name = folder.parent.name if folder.name == "model" else folder.name
-    write_card(fresh, name, settings, opened.renderer.marker_id)
+    card = card_of(fresh, name, settings, opened.renderer.marker_id)
+    (fresh / CARD).write_text(card, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
 
@@ -61,6 +65,19 @@ def open_saved(folder: Path | str, device: str = "auto", *, bf16: bool = False) 
     if "features" in settings:
         return open_saved_frozen(folder, settings, device)
     return open_saved_finetuned(folder, settings, device, bf16=bf16)
+
+
+def open_renderer(folder: Path) -> tuple[Renderer, Reading, int]:
+    """What a saved model reads, without its weights: renderer, reading, and most tokens.
+
+    Raises:
+        ModelError: the folder is missing or damaged.
+    """
+    settings = read_settings(folder)
+    with one_line_errors(str(folder)):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        renderer = Renderer(tokenizer, settings["marker"])
+    return renderer, reading_of(settings, folder), settings["max_tokens"]
 
 
 def read_settings(folder: Path) -> dict[str, Json]:
