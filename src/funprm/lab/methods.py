@@ -28,6 +28,8 @@ import numpy as np
 from funprm.config import ComponentConfig, TrainConfig
 from funprm.errors import ConfigError, nearest
 from funprm.evaluation.aggregation import AGGREGATORS
+from funprm.evaluation.score_measures import weighted_auc
+from funprm.evaluation.selection import expected_choice
 from funprm.lab.corruptions import Corruption, relabelled
 from funprm.lab.peers import nait, scan
 from funprm.lab.world import MAX_STEPS, LabData
@@ -37,7 +39,6 @@ from funprm.prm.training.data import TrainingData
 from funprm.prm.training.identity import shares_warmup
 from funprm.prm.training.job import TrainResult
 from funprm.prm.training.loop import train
-from funprm.prm.training.validation import expected_choice, weighted_auc
 from funprm.records import Json, LabelledProgram
 
 DIGITS = 5

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from funprm.config import TrainConfig
 from funprm.errors import ModelError
+from funprm.language_models import fitting_threads
 from funprm.prm.batches import padded
 from funprm.prm.identity import resolve_base
 from funprm.prm.models.network import (
     Opened,
     RewardModel,
     device_of,
-    fitting_threads,
     open_language_model,
 )
 from funprm.prm.rendering import Encoded, Renderer, Tokenizer
