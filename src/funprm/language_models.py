@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -150,21 +153,81 @@ def load_model(folder: Path, device: str = "auto", dtype: str = "auto") -> PreTr
         ConfigError: device or dtype is unknown, or the device is absent.
         ModelError: the weights cannot be read.
     """
+    return _load(AutoModelForCausalLM, "a causal language model", folder, device, dtype)[0]
+
+
+def load_classifier(
+    folder: Path, device: str = "auto", dtype: str = "auto", *, per_token: bool = False
+) -> PreTrainedModel:
+    """A classifier of texts, or of their tokens, in evaluation mode on its device.
+
+    A causal language model with TRL's value head (`v_head.summary`) is opened as a classifier of
+    tokens with one label: it is the same computation.
+
+    Args:
+        folder: where it was saved.
+        device: as for `load_model`.
+        dtype: as for `load_model`.
+        per_token: a classifier of tokens.
+
+    Raises:
+        ConfigError: device or dtype is unknown, or the device is absent.
+        ModelError: the weights cannot be read, or there are none for the head.
+    """
+    kind, what, more = AutoModelForSequenceClassification, "a sequence classifier", {}
+    if per_token:
+        kind, what = AutoModelForTokenClassification, "a token classifier"
+    if has_value_head(folder):
+        kind = AutoModelForTokenClassification
+        more = {"num_labels": 1, "key_mapping": {rf"^{VALUE_HEAD}\.": "score."}}
+    model, absent = _load(kind, what, folder, device, dtype, **more)
+    if absent:
+        raise ModelError(
+            f"the model in {str(folder)!r} has no weights for {', '.join(sorted(absent)[:3])}, so "
+            f"that its scores would be random: expected {what} with a trained head"
+        )
+    return model
+
+
+VALUE_HEAD = "v_head.summary"
+"""Prefix of the weights of TRL's value head."""
+
+
+def has_value_head(folder: Path) -> bool:
+    """Whether the weights in a folder have TRL's value head."""
+    names: set[str] = set()
+    for path in folder.glob("*.safetensors"):
+        try:
+            with safe_open(path, "pt") as file:
+                names.update(file.keys())
+        except Exception as error:  # its own class is private
+            raise ModelError(f"{str(path)!r} cannot be read: {_first_line(error)}") from error
+    return f"{VALUE_HEAD}.weight" in names
+
+
+def _load(
+    kind: Any,  # noqa: ANN401  (the library's automatic classes have no common type)
+    what: str,
+    folder: Path,
+    device: str,
+    dtype: str,
+    **more: Any,  # noqa: ANN401
+) -> tuple[PreTrainedModel, set[str]]:
+    """A model, and the names of weights that the folder lacks."""
     place = _device(device)
     number = _DTYPES[dtype_name(folder, device, dtype)]
+    options = {"dtype": number, "local_files_only": True, "use_safetensors": True, **more}
     try:
         with quiet():
-            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-                str(folder), dtype=number, local_files_only=True, use_safetensors=True
-            )
+            model, found = kind.from_pretrained(str(folder), output_loading_info=True, **options)
     except Exception as error:
         raise ModelError(
             f"the model in {str(folder)!r} cannot be read: {_first_line(error)}; "
-            "expected a causal language model saved with save_pretrained"
+            f"expected {what} saved with save_pretrained"
         ) from error
     module: torch.nn.Module = model  # the library's own `eval` and `to` are not typed
     module.eval().to(place)
-    return model
+    return model, set(found["missing_keys"])
 
 
 def _device(name: str) -> torch.device:

@@ -19,9 +19,9 @@ from funprm.pipeline.judging import Docket, judge_programs, judged, take_verdict
 from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, segment
+from funprm.pipeline.scoring import hand_scores, score_keys, score_with, scored
 from funprm.pipeline.selecting import candidates_of, choice
 from funprm.pipeline.stage import Stage, grown
-from funprm.pipeline.training import hand_scores, score_keys, score_with, scored
 from funprm.python_source import parsed
 from funprm.records import Generation, Json, Problem, Score, key_of
 
