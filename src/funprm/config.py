@@ -208,7 +208,7 @@ def _check_names(tree: Mapping[str, Any], where: str) -> None:
         for name in found:
             if not _MODEL_NAME.fullmatch(name):
                 raise ConfigError(
-                    f"{where}: name {name!r} in [{table}]: expected letters, digits, `_`, `-` and "
+                    f"{where}: {table[:-1]} name {name!r}: expected letters, digits, `_`, `-` and "
                     "`.`, and a letter or digit first"
                 )
     both = sorted(set(names.get("models", ())) & set(names.get("scorers", ())))
@@ -256,9 +256,10 @@ def _check_keys(tree: Mapping[str, Any], kind: type[Any], where: str, prefix: st
         if not isinstance(value, dict) or key == "options":
             continue
         inner = [hint for hint in (hints[key], *get_args(hints[key])) if is_dataclass(hint)]
-        if key in ("models", "scorers"):
-            for name, part in value.items():
-                if isinstance(part, dict):
-                    _check_keys(part, inner[0], where, f"{key}.{name}.")
+        if key == "models":
+            for name, model in value.items():
+                _check_keys(model, TrainConfig, where, f"models.{name}.")
+        elif key == "scorers":
+            continue  # any name; each part checks its own options
         elif inner and isinstance(inner[0], type):
             _check_keys(value, inner[0], where, f"{prefix}{key}.")

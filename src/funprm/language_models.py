@@ -8,7 +8,7 @@ import logging
 import platform
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +61,27 @@ def find_folder(model: str, revision: str = "") -> Path:
     return folder
 
 
-def _download(name: str, revision: str) -> Path:
+def find_tokenizer(model: str) -> Path:
+    """The local folder of a model's tokenizer; of a hub model no weights are downloaded.
+
+    Raises:
+        ModelError: there is no such folder or hub model.
+    """
+    folder = Path(model).expanduser()
+    if not folder.exists() and _HUB_NAME.fullmatch(model):
+        return _download(model, "", [name for name in _HUB_FILES if name != "*.safetensors"])
+    if not folder.is_dir():
+        raise ModelError(f"no model folder {str(folder)!r}: expected a folder or a hub name")
+    return folder
+
+
+def _download(name: str, revision: str, files: Sequence[str] = _HUB_FILES) -> Path:
     import huggingface_hub
 
     try:
         with quiet():
             path = huggingface_hub.snapshot_download(
-                name, revision=revision or None, allow_patterns=_HUB_FILES
+                name, revision=revision or None, allow_patterns=list(files)
             )
     except (OSError, ValueError, RuntimeError) as error:
         wanted = f"{name!r} (revision {revision!r})" if revision else repr(name)

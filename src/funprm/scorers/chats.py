@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from funprm.errors import ConfigError
+from funprm.errors import ConfigError, ModelError
 from funprm.records import Json, LabelledProgram
 
 QUESTION = "{{statement}}"
@@ -48,3 +49,32 @@ class ProgramChat:
         code = "".join(f"{step}{step_end}" for step in program.steps).strip("\n")
         answer = self.answer.replace("{{code}}", code)
         return [*self.asking(program), {"role": "assistant", "content": answer}]
+
+
+def render(
+    tokenizer: Any,  # noqa: ANN401  (the library's tokenizers are untyped)
+    turns: list[dict[str, str]],
+    *,
+    answered: bool = True,
+) -> str:
+    """A chat as the text that its model reads.
+
+    Args:
+        tokenizer: with the model's chat template.
+        turns: the chat.
+        answered: False: the text ends where the answer begins.
+
+    Raises:
+        ModelError: there is no template, or it does not take these turns.
+    """
+    try:
+        text: str = tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=not answered
+        )
+    except Exception as error:  # templates raise what they want
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ModelError(
+            f"the chat template of {tokenizer.name_or_path!r} cannot be used ({reason}): expected "
+            f"a tokenizer with one that takes the turns {', '.join(t['role'] for t in turns)}"
+        ) from error
+    return text

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import torch
 
 from funprm import language_models as models
-from funprm.errors import ConfigError, ModelError
+from funprm.errors import ConfigError
 from funprm.records import Json, LabelledProgram
-from funprm.scorers.chats import FENCED, QUESTION, ProgramChat
+from funprm.scorers.chats import FENCED, QUESTION, ProgramChat, render
 from funprm.scorers.numbers import Activation, check_activation, score_of
 
 WINDOW = 256
@@ -143,20 +143,6 @@ class _Classifier:
         )  # fmt: skip
         return "softmax" if exclusive else "sigmoid"
 
-    def _text(self, program: LabelledProgram, step_end: str = "") -> str:
-        """A program in the model's chat format."""
-        try:
-            text: str = self._tokenizer.apply_chat_template(
-                self._chat.of(program, step_end), tokenize=False
-            )
-        except Exception as error:  # templates raise what they want
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-            raise ModelError(
-                f"{self.model}: its chat template cannot be used ({reason}): expected a tokenizer "
-                "with one that takes these turns"
-            ) from error
-        return text
-
     def _encode(self, program: LabelledProgram) -> _Encoded | None:
         """What the model reads; None: it does not fit."""
         raise NotImplementedError
@@ -169,7 +155,7 @@ class _Classifier:
         code = "".join(program.steps)
         if any(token in code for token in self._control):
             return None
-        text = self._text(program, step_end)
+        text = render(self._tokenizer, self._chat.of(program, step_end))
         tokens = tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
         return tokens if len(tokens) <= self._room else None
 
