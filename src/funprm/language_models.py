@@ -188,11 +188,11 @@ def load_classifier(
         ConfigError: device or dtype is unknown, or the device is absent.
         ModelError: the weights cannot be read, or there are none for the head.
     """
-    kind, what, more = AutoModelForSequenceClassification, "a sequence classifier", {}
-    if per_token:
-        kind, what = AutoModelForTokenClassification, "a token classifier"
-    if has_value_head(folder):
-        kind = AutoModelForTokenClassification
+    value_head, more = has_value_head(folder), {}
+    tokenwise = per_token or value_head
+    kind = AutoModelForTokenClassification if tokenwise else AutoModelForSequenceClassification
+    what = "a token classifier" if per_token else "a sequence classifier"
+    if value_head:
         more = {"num_labels": 1, "key_mapping": {rf"^{VALUE_HEAD}\.": "score."}}
     model, absent = _load(kind, what, folder, device, dtype, **more)
     if absent:

@@ -12,6 +12,7 @@ from funprm.errors import ConfigError, DataError
 from funprm.interfaces import PaidScores
 from funprm.pipeline.stages import run_all
 from funprm.records import Json, LabelledProgram, Score
+from funprm.scorers.saved_prm import SavedPrm
 from funprm.store import read_records
 from tests.models import save_prm
 from tests.pipeline.conftest import Quiet
@@ -133,12 +134,5 @@ def test_a_saved_reward_model_is_a_scorer(
     run_all(parse_config(replayed), progress)
     summary = json.loads((Path(replayed["output"]) / "summary.json").read_text())
     assert {"score:ours", "public_tests+score:ours"} <= set(accuracies(summary))
-    selections = (Path(replayed["output"]) / "selections.jsonl").read_text()
-    replayed["select"]["aggregator"] = "min"
-    run_all(parse_config(replayed), Quiet())
-    again = (Path(replayed["output"]) / "selections.jsonl").read_text()
-    ours = [
-        [json.loads(line)["generation"] for line in text.splitlines() if "score:ours" in line]
-        for text in (selections, again)
-    ]
-    assert ours[0] == ours[1]
+    assert SavedPrm(str(folder)).aggregator == "last"
+    assert SavedPrm(str(save_prm(tmp_path / "other"))).aggregator == ""

@@ -17,7 +17,6 @@ from transformers import (
 
 from funprm import registry
 from funprm.errors import ConfigError, ModelError
-from funprm.interfaces import Scorer
 from funprm.records import LabelledProgram
 from tests.prm.world import make_tokenizer
 from tests.scorers.world import CHATML, PROGRAMS, SPECIAL, program, save
@@ -32,11 +31,8 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 }
 
 
-def scorer(folder: Path, name: str = "sequence_classifier", **options: Any) -> Scorer:
-    made: Scorer = registry.build(
-        "scorers", name, {"model": str(folder), "device": "cpu", **options}
-    )
-    return made
+def scorer(folder: Path, name: str = "sequence_classifier", **options: Any) -> Any:
+    return registry.build("scorers", name, {"model": str(folder), "device": "cpu", **options})
 
 
 def turns(item: LabelledProgram, system: str = "", answer: str = "```python\n{}\n```") -> list[Any]:
@@ -57,19 +53,16 @@ def encoded(folder: Path, chat: list[Any]) -> Any:
 
 
 def sequence_logits(folder: Path, item: LabelledProgram, system: str = "") -> torch.Tensor:
-    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-    logits: torch.Tensor = model.eval()(**encoded(folder, turns(item, system))).logits[0]
+    model: Any = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    logits: torch.Tensor = model(**encoded(folder, turns(item, system))).logits[0]
     return logits
 
 
 def value_head(folder: Path, item: LabelledProgram) -> torch.Tensor:
     """As the model's authors compute it: the head at the last attended token."""
     inputs = encoded(folder, turns(item, answer="{}"))
-    hidden = (
-        Qwen2ForCausalLM.from_pretrained(folder)
-        .eval()(**inputs, output_hidden_states=True)
-        .hidden_states[-1]
-    )
+    model: Any = Qwen2ForCausalLM.from_pretrained(folder)
+    hidden = model(**inputs, output_hidden_states=True).hidden_states[-1]
     weights = load_file(folder / "model.safetensors")
     return torch.nn.functional.linear(
         hidden[0, -1], weights["v_head.summary.weight"], weights["v_head.summary.bias"]
@@ -111,7 +104,7 @@ def test_labels_and_problem_types_are_read_as_the_pipeline_reads_them(
         settings = {**settings, "num_labels": 2}
     folder = save(tmp_path / "model", "skywork-qwen", **settings)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    classify = pipeline("text-classification", model=str(folder), device="cpu")
+    classify: Any = pipeline("text-classification", model=str(folder), device="cpu")
     text = tokenizer.apply_chat_template(turns(PROGRAMS[1]), tokenize=False)
     rows = {row["label"]: row["score"] for row in classify(text, top_k=None)}
     label = options.get("label", 0)
@@ -136,7 +129,7 @@ def test_a_regression_keeps_its_order_or_its_numbers(tmp_path: Path) -> None:
 def test_steps_are_scored_at_the_tokens_that_end_them(tmp_path: Path) -> None:
     folder = save(tmp_path / "model", "steps")
     item = PROGRAMS[1]
-    model = AutoModelForTokenClassification.from_pretrained(folder).eval()
+    model: Any = AutoModelForTokenClassification.from_pretrained(folder)
     chat = [*turns(item)[:-1], {"role": "assistant", "content": "<|step|>".join([*item.steps, ""])}]
     inputs = encoded(folder, chat)
     marks = inputs["input_ids"][0] == make_tokenizer(SPECIAL).convert_tokens_to_ids("<|step|>")

@@ -9,7 +9,7 @@ import pytest
 
 from funprm import registry
 from funprm.errors import ConfigError, FunprmError, PolicyError
-from funprm.interfaces import PaidScores, Scorer
+from funprm.interfaces import PaidScores
 from funprm.policies.openai import transport
 from funprm.scorers.numbers import sigmoid, softmax
 from funprm.testing.server import FAULTS, RefusalError, Script, Server, first, one_in, serve
@@ -29,7 +29,7 @@ def logit(text: str) -> float:
 
 def said(body: Mapping[str, Any]) -> str:
     """The text that a server scores."""
-    return body.get("input") or body["messages"][-1]["content"]
+    return str(body.get("input") or body["messages"][-1]["content"])
 
 
 def classify(path: str, body: Mapping[str, Any]) -> Any:
@@ -57,11 +57,10 @@ def sglang(path: str, body: Mapping[str, Any]) -> Any:
     return {"object": "list", "data": [data], "usage": USAGE}
 
 
-def scorer(server: Server, **options: Any) -> Scorer:
+def scorer(server: Server, **options: Any) -> Any:
     address = server.url.removesuffix("/v1")
     given = {"model": "tiny", "base_url": address, "timeout": 1.0, **options}
-    made: Scorer = registry.build("scorers", "served", given)
-    return made
+    return registry.build("scorers", "served", given)
 
 
 def answers(number: int) -> str:
@@ -176,7 +175,7 @@ def test_softmax_over_one_label_is_refused(tmp_path: Path) -> None:
 def test_a_budget_is_kept() -> None:
     with serve(Script(whole=classify)) as server:
         part = scorer(server, budget_tokens=14, concurrency=1)
-        found = []
+        found: list[Any] = []
         with pytest.raises(PolicyError, match="budget of 14 tokens is used up"):
             found.extend(part.score(PROGRAMS))
     assert len(server.bodies) == 2

@@ -62,17 +62,21 @@ def save(folder: Path, kind: str, **settings: Any) -> Path:
     if kind == "acecode":
         _save_value_head(folder, Qwen2Config(**sizes, pad_token_id=0))
     elif kind == "steps":
-        config = Qwen2Config(**sizes, pad_token_id=0, num_labels=2)
-        Qwen2ForTokenClassification(config).save_pretrained(folder)
+        config = Qwen2Config(**{**sizes, "pad_token_id": 0, "num_labels": 2})
+        _saved(Qwen2ForTokenClassification, config, folder)
     elif kind == "skywork-llama":  # no padding token: one text at a time
-        config = LlamaConfig(**sizes, pad_token_id=None, num_labels=1)
-        LlamaForSequenceClassification(config).save_pretrained(folder)
+        llama = LlamaConfig(**{**sizes, "pad_token_id": None, "num_labels": 1})
+        _saved(LlamaForSequenceClassification, llama, folder)
     else:
         made = Qwen3Config(**sizes, pad_token_id=0, head_dim=8, **{"num_labels": 1, **settings})
         dtype = torch.bfloat16 if kind == "themis" else torch.float32
-        Qwen3ForSequenceClassification(made).to(dtype).save_pretrained(folder)
+        _saved(Qwen3ForSequenceClassification, made, folder, dtype)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def _saved(kind: Any, config: Any, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+    kind(config).to(dtype).save_pretrained(folder)
 
 
 def _save_value_head(folder: Path, config: Qwen2Config) -> None:

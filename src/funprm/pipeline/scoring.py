@@ -157,7 +157,7 @@ def scored(run: Run) -> Outcome:
     )
 
 
-score = Stage(
+score: Stage = Stage(
     name="score",
     after=train,
     work=_score,

@@ -130,8 +130,9 @@ class _Session:
         self._remote = remote
         self._statistics = Statistics()
         self._prices = Prices(input=remote.price_input, output=remote.price_output)
-        limits = {"tokens": remote.budget_tokens, "cost": remote.budget_cost}
-        self._budget = Budget(self._statistics, **limits)
+        self._budget = Budget(
+            self._statistics, tokens=remote.budget_tokens, cost=remote.budget_cost
+        )
         self._free = asyncio.Semaphore(remote.concurrency)
         self._error: FunprmError | None = None
         self._failed = 0
@@ -182,9 +183,11 @@ class _Session:
             else:
                 path, _ = self._remote.endpoint
                 self._stop(await explain(error, self._transport, self._remote.model, path))
-                return self._fail(str(error))
+                self._fail(str(error))
+                return None
         except UnansweredError as error:
-            return self._fail(str(error))
+            self._fail(str(error))
+            return None
         except FunprmError as error:
             self._stop(error)
             return None
