@@ -37,6 +37,7 @@ _HOMES = {
     "run_lab": "api.runs",
     "judge_file": "api.runs",
     "grade": "api.runs",
+    "compare": "api.runs",
     "check_dataset": "api.runs",
     "check_prompt": "api.runs",
     "export": "api.runs",

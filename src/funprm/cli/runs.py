@@ -6,7 +6,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from funprm.cli.shared import add_run_arguments, add_set, launched, print_json, settings_of, write
+from funprm.cli.shared import (
+    add_run_arguments,
+    add_set,
+    launched,
+    print_counts,
+    print_json,
+    settings_of,
+    write,
+)
 
 if TYPE_CHECKING:
     from funprm.pipeline.reporting import RunResult
@@ -47,7 +55,29 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type pri
         verb = verbs.add_parser(name, help=f"stage: {text}")
         add_run_arguments(verb)
         verb.set_defaults(call=_stage)
+    _add_compare(verbs)
     _add_export(verbs)
+
+
+def _add_compare(verbs: Any) -> None:  # noqa: ANN401
+    compare = verbs.add_parser(
+        "compare",
+        help="choices of several runs against each other, on the problems that they share",
+        description="Compares what selectors of several runs chose, problem by problem: accuracy, "
+        "difference to the first run, won and lost, exact tests, and the smallest difference that "
+        "the problems can show. Runs may have other candidates; only problems must be the same.",
+    )
+    compare.add_argument(
+        "runs", nargs="+", metavar="RUN",
+        help="run folders, or FOLDER@SELECTOR such as runs/a@score:themis; the first one is what "
+        "others are compared with",
+    )  # fmt: skip
+    compare.add_argument(
+        "--selector", action="append", default=[], metavar="NAME",
+        help="only this selector of all runs; can be repeated (default: all that they share)",
+    )  # fmt: skip
+    compare.add_argument("--json", action="store_true", help="print everything as JSON")
+    compare.set_defaults(call=_compare)
 
 
 def _add_export(verbs: Any) -> None:  # noqa: ANN401
@@ -66,6 +96,12 @@ def _add_export(verbs: Any) -> None:  # noqa: ANN401
     )
     export.add_argument("--model", default="", help="stepwise: with this model's corrected rewards")
     export.set_defaults(call=_export)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from funprm.api.runs import compare
+
+    print_counts(compare(arguments.runs, arguments.selector), arguments.json)
 
 
 def _run(arguments: argparse.Namespace) -> None:

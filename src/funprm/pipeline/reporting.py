@@ -126,6 +126,7 @@ def report_data(run: Run, pools: Pools, chosen: Sequence[Selector]) -> ReportDat
         rewards=tuple(_reward_points(run, corrected)),
         training=tuple(_training_curves(run)),
         problems=tuple(_problem_views(run, pools, corrected)),
+        resolution=table.resolution,
         left_out=table.left_out,
         missing=_missing(run),
     )
