@@ -45,6 +45,9 @@ _HOMES = {
     "export": "api.runs",
     "import_programs": "api.runs",
     "validate_problems": "api.runs",
+    "render": "api.models",
+    "merge": "api.models",
+    "push": "api.models",
     "FunprmError": "errors",
 }
 """The module of every name."""

@@ -1,3 +1,6 @@
+from funprm.api.models import merge as merge
+from funprm.api.models import push as push
+from funprm.api.models import render as render
 from funprm.api.problems import asample as asample
 from funprm.api.problems import asolve as asolve
 from funprm.api.problems import judge as judge

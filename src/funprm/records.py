@@ -159,7 +159,10 @@ def _short(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Generation:
-    """One complete program that the policy wrote; stored in `generations.jsonl`."""
+    """One complete program that the policy wrote; stored in `generations.jsonl`.
+
+    Answers of all chats but a prompt's last are stored in `drafts.jsonl`, for the next chat.
+    """
 
     key: str
     problem_id: str
@@ -188,29 +191,6 @@ class Generation:
     def __repr__(self) -> str:
         finish = "" if self.finish == "stop" else f", {self.finish}"
         return f"Generation({self.problem_id!r}, {self.index}{finish}, {_short(self.code)!r})"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Draft:
-    """An answer of a prompt's earlier chat, kept for the next one; stored in `drafts.jsonl`.
-
-    Fields as in `Generation`. Only answers that a prompt of several chats still needs after an
-    interruption are read again; the programs that came of them are in `generations.jsonl`.
-    """
-
-    key: str
-    """Of the chat's request."""
-    code: str
-    text: str = ""
-    finish: Literal["stop", "length", "empty", "refused"] = "stop"
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    logprob: float | None = None
-    logprob_tokens: int = 0
-    self_certainty: float | None = None
-    seconds: float = 0.0
-    cost: float = 0.0
-    drafts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

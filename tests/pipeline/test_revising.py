@@ -9,12 +9,13 @@ import pytest
 
 from funprm.interfaces import Executor, Job, Policy, Request, Sample
 from funprm.pipeline.revising import revising
-from funprm.records import Draft, Json, Problem, Status, Verdict
+from funprm.records import Generation, Json, Problem, Status, Verdict
 from funprm.store import RecordFile
 
 PLAIN = "right\n"
 
 Answer = Callable[["Model", Request], Sample]
+Drafts = RecordFile[Generation]
 
 
 @dataclass(eq=False)
@@ -69,11 +70,11 @@ class Judge:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> RecordFile[Draft]:
-    return RecordFile(tmp_path / "drafts.jsonl", Draft)
+def file(tmp_path: Path) -> RecordFile[Generation]:
+    return RecordFile(tmp_path / "drafts.jsonl", Generation)
 
 
-def led(model: Model, file: RecordFile[Draft]) -> Policy:
+def led(model: Model, file: Drafts) -> Policy:
     def judge() -> Executor:
         return Judge()
 
@@ -86,7 +87,7 @@ def request(key: str = "k", *, prefix: str = "", tested: bool = True) -> Request
 
 
 @pytest.fixture
-def answer(file: RecordFile[Draft]) -> Answer:
+def answer(file: Drafts) -> Answer:
     def asked(model: Model, wanted: Request) -> Sample:
         file.path.unlink(missing_ok=True)
         (sample,) = led(model, file).sample([wanted])
@@ -131,14 +132,14 @@ def test_a_prefix_is_continued_in_the_first_chat(answer: Answer) -> None:
     assert len(model.asked) == 1
 
 
-def test_one_chat_needs_nobody(file: RecordFile[Draft]) -> None:
+def test_one_chat_needs_nobody(file: Drafts) -> None:
     model = Model(chats=1)
     assert led(model, file) is model
     several = led(Model(), file)
     assert (several.batch, several.identity()) == (8, {"model": "fake"})
 
 
-def test_whoever_is_told_of_tokens_is_told_by_the_model(file: RecordFile[Draft]) -> None:
+def test_whoever_is_told_of_tokens_is_told_by_the_model(file: Drafts) -> None:
     model = Model()
     several: Any = led(model, file)
     assert hasattr(several, "on_tokens")
@@ -147,7 +148,7 @@ def test_whoever_is_told_of_tokens_is_told_by_the_model(file: RecordFile[Draft])
 
 
 @pytest.mark.parametrize("patience", range(6))
-def test_an_interruption_loses_what_is_in_flight(file: RecordFile[Draft], patience: int) -> None:
+def test_an_interruption_loses_what_is_in_flight(file: Drafts, patience: int) -> None:
     wanted = [request(key) for key in "abc"]
     first = Model(patience=patience)
     stored: list[Sample] = []

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from funprm.answers import extract_code
 from funprm.errors import RecordError
 from funprm.formats.programs import Graded, Program, problem_id_of
+from funprm.prompts import extract_code
 from funprm.records import Json, Problem, Status
 
 _ERROR_CODES = {

@@ -9,19 +9,21 @@ from dataclasses import replace
 from typing import Any, cast
 
 from funprm.interfaces import Executor, Job, Policy, Request, Sample
-from funprm.records import Draft, key_of, seed_of, shared_fields
+from funprm.records import Generation, key_of, seed_of, shared_fields
 from funprm.store import RecordFile
 
 
 def revising(
-    policy: Policy, executor: Callable[[], Executor], drafts: Callable[[], RecordFile[Draft]]
+    policy: Policy,
+    executor: Callable[[], Executor],
+    drafts: Callable[[], RecordFile[Generation]] | None = None,
 ) -> Policy:
     """The policy; where its prompt has several chats, one that leads all of them.
 
     Args:
         policy: writes programs.
         executor: gives the judge, where one is needed.
-        drafts: gives the file that keeps the answers of all chats but the last.
+        drafts: gives the file that keeps the answers of all chats but the last; None: nothing does.
     """
     chats = getattr(policy, "chats", 1)
     if chats == 1:
@@ -33,7 +35,7 @@ class _RevisingPolicy:
     """Leads a policy through the chats of its prompt; all but `sample` is the policy's own.
 
     Prefixes are continued in the first chat: what was begun in functions goes on in functions.
-    Every answer is stored the moment it arrives, drafts in a file of their own.
+    Every answer is stored the moment it arrives, drafts in a file of their own, where there is one.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class _RevisingPolicy:
         policy: Policy,
         chats: int,
         executor: Callable[[], Executor],
-        drafts: Callable[[], RecordFile[Draft]],
+        drafts: Callable[[], RecordFile[Generation]] | None,
     ) -> None:
         self.policy, self._chats = policy, chats
         self._executor, self._file = executor, drafts
@@ -82,12 +84,15 @@ class _RevisingPolicy:
 
     def _answers(self, requests: Sequence[Request]) -> Iterator[Sample]:
         """The answers of a chat that is not the last: stored ones, then those asked for."""
+        if self._file is None:
+            yield from self.policy.sample(requests)
+            return
         with self._file() as file:
             if self._stored is None:
                 self._stored = {x.key: Sample(**shared_fields(x, Sample)) for x in file}
-            missing = [r for r in requests if r.key not in self._stored]
-            for answer in self.policy.sample(missing):
-                file.append(Draft(**shared_fields(answer, Draft)))
+            asked = {r.key: r for r in requests if r.key not in self._stored}
+            for answer in self.policy.sample(list(asked.values())):
+                file.append(_record(answer, asked[answer.key]))
                 self._stored[answer.key] = answer
         yield from (self._stored[r.key] for r in requests if r.key in self._stored)
 
@@ -104,6 +109,11 @@ class _RevisingPolicy:
         jobs = [Job(key=code, code=code, suite=suite) for code in (draft, revised)]
         passed = {verdict.key: verdict.passed for verdict in self._executor().judge(jobs)}
         return bool(passed[draft] and not passed[revised])
+
+
+def _record(answer: Sample, request: Request) -> Generation:
+    values = shared_fields(answer, Generation)
+    return Generation(**values, problem_id=request.problem.problem_id, index=request.index)
 
 
 def _next_chat(request: Request, draft: Sample, number: int) -> Request:

@@ -14,7 +14,6 @@ from funprm.interfaces import Dataset, Executor, Policy, Progress
 from funprm.pipeline.revising import revising
 from funprm.pipeline.stage import Outcome
 from funprm.records import (
-    Draft,
     Generation,
     Json,
     Problem,
@@ -154,7 +153,7 @@ class Run:
         return self._revising(policy)
 
     def _revising(self, policy: Policy) -> Policy:
-        return revising(policy, lambda: self.executor, lambda: self.file("drafts", Draft))
+        return revising(policy, lambda: self.executor, lambda: self.file("drafts", Generation))
 
     @cached_property
     def completer(self) -> Policy:

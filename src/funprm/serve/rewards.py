@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from funprm.answers import extract_code
 from funprm.commands.one_problem import FunctionScores
 from funprm.evaluation.aggregation import SATURATION
+from funprm.prompts import extract_code
 from funprm.serve.errors import DOCUMENTED, HttpError
 from funprm.serve.schemas import ChatMessage, text_of
 from funprm.serve.scoring import BatchedScorer, Pair

@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Literal
 
 from funprm import language_models as models
 from funprm import prompts
-from funprm.answers import extract_code
 from funprm.errors import ConfigError
 from funprm.interfaces import Request, Sample
 from funprm.policies.huggingface import room
 from funprm.policies.huggingface.packed import pack
 from funprm.policies.huggingface.rows import Continuation, Row, Rule
 from funprm.policies.huggingface.sampler import Sampler
+from funprm.prompts import extract_code
 from funprm.records import Json
 
 _RAW = "none"

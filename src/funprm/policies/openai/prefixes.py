@@ -11,8 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from funprm.answers import extract_code
-from funprm.prompts import Turn
+from funprm.prompts import Turn, extract_code
 from funprm.records import Json
 
 Way = Literal["prefill", "completions", "instruction"]

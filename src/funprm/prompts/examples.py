@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from funprm.prompt_texts import Form
+from funprm.prompts.texts import Form
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

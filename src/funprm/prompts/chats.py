@@ -1,4 +1,4 @@
-"""Problems to prompts.
+"""Problems to prompts: chats, from templates.
 
 Styles: `chain_of_function` asks for a program made of documented functions (arXiv 2601.22249,
 section 3.1), `plain` asks for a program only, `refactored` asks for a program, and then to rewrite
@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
-from funprm import prompt_texts as texts
 from funprm.errors import ConfigError, nearest
 from funprm.interfaces import TEMPLATE
-from funprm.prompt_examples import EXAMPLES, Example
-from funprm.prompt_texts import TEMPLATES as TEMPLATES
+from funprm.prompts import texts
+from funprm.prompts.examples import EXAMPLES, Example
+from funprm.prompts.texts import TEMPLATES
 from funprm.records import Problem, Suite, key_of
 
 STYLES = (*TEMPLATES, "statement")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funprm.answers import extract_code
+from funprm.prompts import extract_code
 
 CODE = "def f():\n    return 1\n"
 

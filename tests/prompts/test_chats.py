@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from funprm import prompt_texts
 from funprm.errors import ConfigError
-from funprm.prompt_examples import EXAMPLES
 from funprm.prompts import (
     PLACEHOLDERS,
     STYLES,
@@ -19,7 +17,9 @@ from funprm.prompts import (
     example_names,
     prompt_identity,
     render_statement,
+    texts,
 )
+from funprm.prompts.examples import EXAMPLES
 from funprm.records import Problem, Suite, SuiteKind
 from funprm.steps import find_steps
 
@@ -77,7 +77,7 @@ def test_the_plain_prompt_says_nothing_of_functions_as_steps(kind: SuiteKind) ->
         assert rule in chained
 
 
-FORMS: tuple[prompt_texts.Form, ...] = ("stdin", "function", "method")
+FORMS: tuple[texts.Form, ...] = ("stdin", "function", "method")
 EXAMPLE_NUMBERS = [(form, number) for form in FORMS for number in (0, 1)]
 
 
@@ -96,7 +96,7 @@ def runs(code: str, form: str, argument: object, shown: pytest.CaptureFixture[st
 @pytest.mark.parametrize(("form", "number"), EXAMPLE_NUMBERS)
 @pytest.mark.parametrize("written", ["plain", "chained"])
 def test_the_worked_examples_run(
-    form: prompt_texts.Form,
+    form: texts.Form,
     number: int,
     written: str,
     capsys: pytest.CaptureFixture[str],
@@ -112,9 +112,7 @@ def test_the_worked_examples_run(
 
 
 @pytest.mark.parametrize(("form", "number"), EXAMPLE_NUMBERS)
-def test_the_worked_examples_have_the_form_that_is_asked_for(
-    form: prompt_texts.Form, number: int
-) -> None:
+def test_the_worked_examples_have_the_form_that_is_asked_for(form: texts.Form, number: int) -> None:
     example = EXAMPLES[form][number]
     _, names = find_steps(example.chained)
     assert len(names) == 3
@@ -147,7 +145,7 @@ def test_an_unknown_style_names_the_nearest() -> None:
 def test_identity_differs_by_style_and_follows_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {style: prompt_identity.__wrapped__(style) for style in STYLES}
     assert len(set(before.values())) == len(STYLES)
-    monkeypatch.setattr(prompt_texts, "RULES", prompt_texts.RULES + " Be brief.")
+    monkeypatch.setattr(texts, "RULES", texts.RULES + " Be brief.")
     after = {style: prompt_identity.__wrapped__(style) for style in STYLES}
     changed = {style for style in STYLES if after[style] != before[style]}
     assert changed == {"chain_of_function"}
@@ -162,7 +160,7 @@ def test_a_template_of_ones_own_is_filled() -> None:
     assert "\n\nSum {{task}} {x}.\n\nUse {braces}. Answer with" in prompt  # no code is given
     prompt = build_prompt(problem("functional", entry="longest", starter=METHOD), OWN)
     assert "`longest`" in prompt
-    assert f"# Given code\n\n{prompt_texts.STARTER_RULE}\n\n```python\n{METHOD.rstrip()}" in prompt
+    assert f"# Given code\n\n{texts.STARTER_RULE}\n\n```python\n{METHOD.rstrip()}" in prompt
     short = build_prompt(problem(), "template:{{statement}}\n\n{{given_code}}")
     assert short == "Add them.\n\n"
 
