@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ BASE = [True] * 4 + [False] * 16
 GOOD = [True] * 12 + [False] * 8
 
 
-def saved(folder: Path, first: int = 0, text: str = "", **solved: list[bool | None]) -> str:
+def saved(folder: Path, first: int = 0, text: str = "", **solved: Sequence[bool | None]) -> str:
     """A run folder with problems, and what its selectors chose."""
     folder.mkdir()
     count = max(map(len, solved.values()))

@@ -93,7 +93,8 @@ def _binomial(factorials: NDArray[np.float64], count: int, share: float) -> NDAr
     with np.errstate(divide="ignore", invalid="ignore"):
         chances = np.where(k > 0, k * np.log(share), 0.0)
         chances = chances + np.where(k < count, (count - k) * np.log1p(-share), 0.0)
-    return np.exp(ways + chances)
+    law: NDArray[np.float64] = np.exp(ways + chances)
+    return law
 
 
 def resolution(

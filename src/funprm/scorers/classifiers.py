@@ -168,7 +168,7 @@ class _Classifier:
         """Scores of distinct programs, which are batched by length."""
         found: dict[_Encoded, tuple[float, ...]] = {}
         rows = sorted(encoded, key=lambda item: (len(item[0]), item))
-        with torch.inference_mode(), models.suitable_threads(self._network):
+        with torch.inference_mode(), models.fitting_threads(self._network):
             for start, end in pairwise(self._bounds(rows)):
                 found |= self._batch(rows[start:end])
         return found

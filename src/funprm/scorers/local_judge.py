@@ -103,7 +103,7 @@ class LocalJudge:
 
     def _grade(self, tokens: Sequence[int]) -> float | None:
         ids = torch.tensor([tokens], device=self._network.device)
-        with torch.inference_mode(), models.suitable_threads(self._network):
+        with torch.inference_mode(), models.fitting_threads(self._network):
             logits = self._network(input_ids=ids, logits_to_keep=1).logits[0, -1]
         chances = logits.double().softmax(-1)[list(self._grades)].tolist()
         return self._prompt.expected(zip(self._grades.values(), chances, strict=True))
