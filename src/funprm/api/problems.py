@@ -134,6 +134,7 @@ def solve(  # noqa: PLR0913  (all but the problem have defaults)
     policy: Policy | None = None,
     prm: ProcessRewardModel | str | Path | None = None,
     n: int | None = None,
+    search: str | None = None,
     config: str | Path | None = None,
     settings: Settings | None = None,
     output: str | Path | None = None,
@@ -147,6 +148,9 @@ def solve(  # noqa: PLR0913  (all but the problem have defaults)
         prm: a reward model, or the folder of one; None: the choice is by tests, then by majority
             of outputs, self-certainty or likelihood.
         n: how many programs; None: what the configuration says, else 8.
+        search: how they are looked for by step scores, such as `beam` or `repair`
+            (docs/search.md), with its defaults; None: what the configuration says, else they are
+            sampled.
         config: a run's TOML file, of which policy, executor, seed, `generate`, ... count.
         settings: in place of the file's, such as `{"seed": 1, "executor.seconds": 2}`.
         output: a folder that keeps answers, so that an interrupted call goes on; None: none.
@@ -158,7 +162,11 @@ def solve(  # noqa: PLR0913  (all but the problem have defaults)
         PolicyError: some programs could not be had.
         ExecutorError: the tests could not be run.
     """
-    given = {**(settings or {}), **({} if n is None else {"generate.n": n})}
+    named = {"generate.n": n, "search.name": search}
+    given = {
+        **(settings or {}),
+        **{key: value for key, value in named.items() if value is not None},
+    }
     if policy is not None and any(key.partition(".")[0] == "policy" for key in given):
         raise ConfigError("settings of a policy beside `policy=`: give one of them")
     if not isinstance(prm, ProcessRewardModel | None):
@@ -194,6 +202,7 @@ async def asolve(  # noqa: PLR0913  (as `solve`)
     policy: Policy | None = None,
     prm: ProcessRewardModel | str | Path | None = None,
     n: int | None = None,
+    search: str | None = None,
     config: str | Path | None = None,
     settings: Settings | None = None,
     output: str | Path | None = None,
@@ -209,6 +218,7 @@ async def asolve(  # noqa: PLR0913  (as `solve`)
             policy=policy,
             prm=prm,
             n=n,
+            search=search,
             config=config,
             settings=settings,
             output=output,

@@ -36,6 +36,10 @@ def _add_solve(verbs: Any) -> None:  # noqa: ANN401
     solve.add_argument("--starter", metavar="FILE", help="code that the program begins with")
     solve.add_argument("-n", type=int, help="programs to sample (default 8)")
     solve.add_argument("--prm", default="", metavar="FOLDER", help="a trained reward model")
+    solve.add_argument(
+        "--search", metavar="NAME", help="look for programs by step scores: beam, smc, "
+        "early_stopping, repair, ... (docs/search.md); default: sample them",
+    )  # fmt: skip
     solve.add_argument("--config", type=Path, help="a run's TOML file: policy, executor, seed, ...")
     solve.add_argument("--seed", type=int, help="in place of the file's")
     add_set(solve, "a setting, such as policy.model=NAME; can be repeated")
@@ -85,6 +89,7 @@ def _solve(arguments: argparse.Namespace) -> int:
             _problem(arguments),
             prm=arguments.prm or None,
             n=arguments.n,
+            search=arguments.search,
             config=arguments.config,
             settings=settings_of(arguments, ("seed",)),
             output=arguments.output,

@@ -40,11 +40,11 @@ _PARTS: dict[str, registry.Group] = {
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """What determines a run's results, for its manifest.
 
-    Selection, titles and models are left out: their stages follow their settings, and trainings by
-    earlier ones are kept.
+    Selection, titles, models and searches are left out: their stages follow their settings, and
+    trainings and answers by earlier ones are kept.
     """
     tree = asdict(config)
-    for part in ("output", "title", "select", "models"):
+    for part in ("output", "title", "select", "models", "search"):
         del tree[part]
     return {"funprm": __version__, **tree}
 
