@@ -6,7 +6,7 @@ import pytest
 
 from funprm import registry
 from funprm.config import load_config, parse_config
-from funprm.datasets.base import Facts
+from funprm.datasets.base import ProblemHeader
 from funprm.errors import ConfigError, InputError
 
 MINIMAL = {"output": "runs/x", "dataset": {"name": "mini"}, "policy": {"name": "huggingface"}}
@@ -130,7 +130,7 @@ def test_configurations_that_train_have_problems_to_train_on(path: Path) -> None
     if not config.models or config.dataset.name == "mini":
         return
     data = registry.build("datasets", config.dataset.name, config.dataset.options)
-    facts = [Facts(problem_id=str(number), day="2024-01-01") for number in range(1000)]
+    facts = [ProblemHeader(problem_id=str(number), day="2024-01-01") for number in range(1000)]
     splits = Counter(data._split(None, fact) for fact in facts)
     assert splits["train"] > 400, splits
     assert min(splits["meta"], splits["validation"]) > 50, splits

@@ -33,7 +33,7 @@ Outcomes = str
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class LabData:
     """What one seed's cells share."""
 
     key: str = ""
@@ -62,7 +62,7 @@ class _Wanted:
     index: int
 
 
-def open_world(config: LabConfig, seed: int, folder: Path) -> World:
+def open_world(config: LabConfig, seed: int, folder: Path) -> LabData:
     """The world of a seed: read from `folder`, or sampled, judged and stored there.
 
     Args:
@@ -73,7 +73,7 @@ def open_world(config: LabConfig, seed: int, folder: Path) -> World:
     path = folder / f"world-{seed}.json.gz"
     key = world_key(config, seed)
     if path.exists():
-        world = msgspec.json.decode(gzip.decompress(path.read_bytes()), type=World)
+        world = msgspec.json.decode(gzip.decompress(path.read_bytes()), type=LabData)
         if world.key == key:
             return world
     world = _Builder(config, seed).build()
@@ -96,7 +96,7 @@ class _Builder:
         self._verdicts: dict[tuple[str, str], bool | None] = {}
         self._completions = 0
 
-    def build(self) -> World:
+    def build(self) -> LabData:
         """The whole world."""
         start = time.monotonic()
         try:
@@ -109,7 +109,7 @@ class _Builder:
             test_truth = self._complete(policy, problems, chosen, range(self._sizes.truth))
         finally:
             self._executor.close()
-        return World(
+        return LabData(
             key=world_key(self._config, self._seed),
             seed=self._seed,
             programs=programs,

@@ -24,9 +24,6 @@ from funprm.prm.sharing import Statement, other_layers
 Network = Any
 """A sequence classifier of the transformers library, or a peft model of one (no static types)."""
 
-SMALL = 20_000_000
-"""Parameters below which a model is small (see `fitting_threads`)."""
-
 
 class RewardModel(nn.Module):
     """Scores steps: one forward pass over a batch of programs gives the logits of all markers.
@@ -108,27 +105,6 @@ def classifier_of(network: Network) -> Network:
 def _head_dtype(classifier: Network) -> torch.dtype:
     dtype: torch.dtype = next(classifier.score.parameters()).dtype
     return dtype
-
-
-@contextlib.contextmanager
-def fitting_threads(model: nn.Module) -> Iterator[None]:
-    """One thread for a small model on a CPU, as many as before for all others.
-
-    Its operations are too short to share: two threads gain little on an idle machine and wait for
-    each other, spinning, on a busy one (up to 27 times slower, measured). One thread also
-    makes results independent of the number of cores.
-    """
-    first = next(model.parameters())
-    small = sum(p.numel() for p in model.parameters()) < SMALL
-    if first.device.type != "cpu" or not small:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager
