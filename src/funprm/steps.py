@@ -63,7 +63,7 @@ def opening_lines(code: str) -> tuple[int, ...]:
     With such a line it is certain that the step before is over, whatever follows.
 
     >>> opening_lines("import sys\n\ndef f():\n    pass\n\n\ndef g")
-    (21, 36)
+    (21, 37)
 
     Args:
         code: any text.

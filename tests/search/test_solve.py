@@ -54,7 +54,11 @@ def test_best_of_n_is_what_is_sampled_without_a_search(problem: Problem, prm: Pa
     sampled, searched = (
         solve(problem, prm=prm, n=4, search=name, settings=settings) for name in (None, "best_of_n")
     )
-    assert sampled == searched
+    known = [
+        sorted((c.code, c.score, c.tests) for c in solution.candidates)
+        for solution in (sampled, searched)
+    ]
+    assert known[0] == known[1]
 
 
 def test_searches_share_a_folder(problem: Problem, prm: Path, tmp_path: Path) -> None:
@@ -145,3 +149,13 @@ def test_the_tiny_model_default_needs_no_prompt(problem: Problem, prm: Path) -> 
     settings = {"policy.prompt": "refactored", "policy.max_tokens": 4}
     with pytest.raises(ConfigError, match="chain_of_function"):
         solve(problem, prm=prm, search="beam", settings=settings)
+
+
+def test_runs_do_not_ignore_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(
+        f'output = "{tmp_path}/run"\n[dataset]\nname = "mini"\n[policy]\nname = "huggingface"\n'
+        '[search]\nname = "beam"\n'
+    )
+    assert main(["run", str(path)]) == 2
+    assert "table [search]: runs sample" in capsys.readouterr().err

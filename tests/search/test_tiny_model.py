@@ -2,15 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from funprm.datasets.mini import MiniDataset
-from funprm.interfaces import LabelledProgram, Request
+from funprm.interfaces import Request
 from funprm.policies.huggingface.policy import HuggingFacePolicy
-from funprm.records import Problem, seed_of
+from funprm.records import LabelledProgram, Problem, seed_of
 from funprm.search.best_of_n import BestOfN
 from funprm.search.early_stopping import EarlyStopping
 from funprm.search.grower import Grower
@@ -33,7 +33,7 @@ class Nothing:
     def identity(self) -> dict[str, str]:
         return {"scorer": "nothing"}
 
-    def score(self, programs: Sequence[LabelledProgram]):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def score(self, programs: Sequence[LabelledProgram]) -> Iterator[tuple[float, ...]]:
         return iter([()] * len(programs))
 
 

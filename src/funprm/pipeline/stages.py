@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 from funprm.config import RunConfig
+from funprm.errors import ConfigError
 from funprm.interfaces import Progress
 from funprm.pipeline.judging import execute, reward
 from funprm.pipeline.loading import load
@@ -32,9 +33,22 @@ STAGES: dict[str, Stage] = {
 """By the verb of the command line."""
 
 
+def _check(config: RunConfig) -> None:
+    """Refuse settings that no stage can follow.
+
+    Raises:
+        ConfigError: a selector is unknown, or there is a search.
+    """
+    check_selection(config)
+    if config.search is not None:
+        raise ConfigError(
+            "table [search]: runs sample their programs; `funprm solve` and `funprm.solve` search"
+        )
+
+
 def run_all(config: RunConfig, progress: Progress) -> RunResult:
     """Run all stages that are not complete; errors of any stage are `FunprmError`s."""
-    check_selection(config)
+    _check(config)
     config.needed_policy()
     with Run(config, progress) as run:
         for work in STAGES.values():
@@ -48,7 +62,7 @@ def run_stage(config: RunConfig, progress: Progress, name: str) -> None:
     Raises:
         StoreError: the stage before it is not complete.
     """
-    check_selection(config)
+    _check(config)
     with Run(config, progress) as run:
         STAGES[name](run)
 
@@ -67,7 +81,7 @@ def train_together(config: RunConfig, progress: Progress, *, first: bool) -> Non
     """
     from funprm.prm.distributed import joined
 
-    check_selection(config)
+    _check(config)
     gpu = any(model.device != "cpu" for model in config.models.values())
     with joined(gpu=gpu), Run(config, progress, owned=first) as run:
         train(run)
