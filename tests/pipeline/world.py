@@ -45,7 +45,13 @@ class WorldPolicy:
             answer = int(drawn[0], 16) % 3
             begin = request.prefix or f"def helper():\n    return {int(drawn[1], 16) % 3}\n\n\n"
             code = f"{begin}def solve():\n    return {answer}\n"
-            yield Sample(key=request.key, code=code, completion_tokens=3, logprob=-0.1 * answer)
+            yield Sample(
+                key=request.key,
+                code=code,
+                prompt_tokens=5,
+                completion_tokens=3,
+                logprob=-0.1 * answer,
+            )
 
 
 @dataclass(kw_only=True, eq=False)
