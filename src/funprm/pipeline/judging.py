@@ -10,7 +10,7 @@ from funprm.executors.grading.suites import shared_a_process
 from funprm.interfaces import Job
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import prefix_key, rollout
-from funprm.pipeline.stage import Outcome, Stage, Take, derived_records, grown, unused
+from funprm.pipeline.stage import Grown, Outcome, Stage, derived_records, unused
 from funprm.records import (
     CaseResult,
     Generation,
@@ -28,7 +28,7 @@ Which = Literal["hidden", "public", "probe"]
 
 
 @dataclass
-class Docket:
+class VerdictIndex:
     """Which programs are judged by which suites, and under which keys.
 
     A verdict is either of the whole suite, found out as soon as possible, or of each of its cases:
@@ -65,8 +65,11 @@ class Docket:
             return None
         return self.run.verdicts.get(self.key(problem, which, code))
 
-    def jobs(self) -> Iterator[Job]:
-        """All programs with the suites they are judged by, without repetitions."""
+    def jobs(self) -> Iterator[tuple[str, Job]]:
+        """All programs with the suites they are judged by, without repetitions.
+
+        With each the id of its problem; of several the first one.
+        """
         seen: set[str] = set()
         for problem, which, code in self._wanted():
             suite: Suite | None = getattr(problem, which)
@@ -75,8 +78,11 @@ class Docket:
             key = self.key(problem, which, code)
             if key not in seen:
                 seen.add(key)
+                if not self.run.takes("execute", problem.problem_id):
+                    continue
                 stop = not self._suite(problem, which)[1]
-                yield Job(key=key, code=code, suite=suite, stop_at_first_failure=stop)
+                job = Job(key=key, code=code, suite=suite, stop_at_first_failure=stop)
+                yield problem.problem_id, job
 
     def _wanted(self) -> Iterator[tuple[Problem, Which, str]]:
         for generation in self.run.generations.values():
@@ -95,7 +101,7 @@ class Docket:
 
 def judge_programs(run: Run) -> None:
     """Judge every distinct program that has no verdict yet into `verdicts.jsonl`."""
-    wanted = list(Docket(run).jobs())
+    wanted = [job for _, job in VerdictIndex(run).jobs()]
     with run.file("verdicts", Verdict) as file:
         stored = {verdict.key: verdict.status for verdict in file}
         missing = [
@@ -140,10 +146,10 @@ def _not_judged(verdicts: Iterable[Verdict]) -> Iterator[str]:
 
 _REASONS = 3
 
-take_verdicts: Take = grown(
-    "verdicts",
-    Verdict,
-    plan=lambda run: (job.key for job in Docket(run).jobs()),
+take_verdicts = Grown(
+    file="verdicts",
+    kind=Verdict,
+    plan=lambda run: ((job.key, problem_id) for problem_id, job in VerdictIndex(run).jobs()),
     hand=hand_verdicts,
     counts=lambda verdict: verdict.status is not Status.NOT_JUDGED,
 )
@@ -166,12 +172,12 @@ execute = Stage(
 def _reward(run: Run) -> None:
     """Count passed and judged completions of every step into `rewards.jsonl`."""
     tallies = rollout_tallies(run)
-    docket = Docket(run)
+    verdict_index = VerdictIndex(run)
     run.progress.start("reward", len(run.generations))
 
     def counted() -> Iterator[Reward]:
         for generation in run.generations.values():
-            yield from rewards_of(run, docket, tallies, generation)
+            yield from rewards_of(run, verdict_index, tallies, generation)
             run.progress.advance()
 
     run.folder.write("rewards", counted())
@@ -215,16 +221,16 @@ reward: Stage = Stage(
 
 def rollout_tallies(run: Run) -> dict[str, Tally]:
     """Passed, judged and not judged completions by prefix key."""
-    docket = Docket(run)
+    verdict_index = VerdictIndex(run)
     outcomes: dict[str, list[bool | None]] = {}
     for completed in run.rollouts.values():
-        passed = _passed(docket, run.problems[completed.problem_id], completed)
+        passed = _passed(verdict_index, run.problems[completed.problem_id], completed)
         outcomes.setdefault(completed.prefix, []).append(passed)
     return {prefix: tally(found) for prefix, found in outcomes.items()}
 
 
 def rewards_of(
-    run: Run, docket: Docket, tallies: dict[str, Tally], generation: Generation
+    run: Run, verdict_index: VerdictIndex, tallies: dict[str, Tally], generation: Generation
 ) -> Iterable[Reward]:
     """The rewards of one generation's measured steps, from tallies by prefix."""
     problem = run.problems[generation.problem_id]
@@ -234,7 +240,7 @@ def rewards_of(
         final = step == len(ends) - 1
         if not final and prefix not in tallies:
             continue
-        found = tally([_passed(docket, problem, generation)]) if final else tallies[prefix]
+        found = tally([_passed(verdict_index, problem, generation)]) if final else tallies[prefix]
         yield Reward(
             key=key_of("reward", generation.key, step),
             generation=generation.key,
@@ -248,10 +254,12 @@ def rewards_of(
         )
 
 
-def _passed(docket: Docket, problem: Problem, program: Generation | Rollout) -> bool | None:
+def _passed(
+    verdict_index: VerdictIndex, problem: Problem, program: Generation | Rollout
+) -> bool | None:
     if isinstance(program, Rollout) and not program.kept:
         return None
-    verdict = docket.verdict(problem, "hidden", program.code)
+    verdict = verdict_index.verdict(problem, "hidden", program.code)
     return None if verdict is None else verdict.passed
 
 
