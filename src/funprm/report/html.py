@@ -163,7 +163,7 @@ def _index(data: ReportData, models: list[str]) -> Json:
         "models": [wording.model_label(m) for m in models],
         "focus": selectors.index(data.focus) if data.focus in selectors else 0,
         "baseline": selectors.index(data.baseline) if data.baseline in selectors else 0,
-        "model": next((i for i, m in enumerate(models) if m == _model_of(data.focus)), 0),
+        "model": next((i for i, m in enumerate(models) if m == wording.model_of(data.focus)), 0),
         "problems": [
             [
                 problem.problem_id,
@@ -174,12 +174,6 @@ def _index(data: ReportData, models: list[str]) -> Json:
             for problem in data.problems
         ],
     }
-
-
-def _model_of(selector: str) -> str:
-    """The reward model that a selector reads; empty: none."""
-    score, _, model = selector.removeprefix("public_tests+").partition(":")
-    return model.partition(":")[0] if score == "score" else ""
 
 
 def _pick(problem: ProblemView, selector: str) -> int:
