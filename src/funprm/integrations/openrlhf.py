@@ -11,9 +11,18 @@ from functools import lru_cache
 from statistics import fmean
 from typing import Any
 
-from funprm.integrations.rewards import OutcomeReward, Reward, column_of, problem_of, required
+from funprm.integrations.rewards import (
+    OutcomeReward,
+    Reward,
+    StepReward,
+    column_of,
+    problem_of,
+    required,
+)
 from funprm.prompts import build_prompt
 from funprm.records import Json, Problem
+
+__all__ = ["OutcomeReward", "StepReward", "make", "reward_func", "rows"]
 
 RewardFunction = Callable[..., dict[str, Any]]
 
