@@ -18,6 +18,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -106,7 +107,12 @@ def train(
         rewards = [item.reward for item in reward.measure(batch, texts)]
         passed = [item.reward for item in hidden.measure(batch, texts)]
         policy.learn(tokens, written, advantages(rewards, settings.group))
-        yield tuple(fmean(r for r in found if r is not None) for found in (rewards, passed))
+        yield mean(rewards), mean(passed)
+
+
+def mean(rewards: Sequence[float | None]) -> float:
+    """Of those that could be measured."""
+    return fmean(reward for reward in rewards if reward is not None)
 
 
 def show(name: str, steps: Iterator[tuple[float, float]], every: int) -> None:
@@ -130,6 +136,7 @@ def main() -> None:
     arguments = parser.parse_args()
     started, settings = time.monotonic(), Settings(steps=arguments.steps)
     torch.set_num_threads(1)  # the model is too small to be shared
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     problems = list(MiniDataset(train=400, meta=0, validation=0, test=0).load())
     hidden = OutcomeReward()
     rewards: dict[str, Reward] = {

@@ -1,7 +1,6 @@
 """Reward models as its_hub calls them; its own algorithms run where it is installed."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,11 +48,10 @@ def test_conversations_and_beginnings_get_the_library_s_scores(
 def test_its_hub_chooses_the_program_that_the_library_chooses(
     prm: funprm.ProcessRewardModel, expected: list[float]
 ) -> None:
-    pytest.importorskip("its_hub", reason="pip install its-hub")
-    from its_hub.api import AbstractLanguageModel
-    from its_hub.core.algorithms.bon import BestOfN
+    api = pytest.importorskip("its_hub.api", reason="pip install its-hub")
+    bon = pytest.importorskip("its_hub.core.algorithms.bon")
 
-    class Model(AbstractLanguageModel):
+    class Model(api.AbstractLanguageModel):  # type: ignore[misc]
         async def agenerate(self, messages: Any, *args: Any, **settings: Any) -> Any:
             several = isinstance(messages[0], list)
             answers = [{"role": "assistant", "content": program} for program in PROGRAMS]
@@ -72,13 +70,13 @@ def test_its_hub_chooses_the_program_that_the_library_chooses(
         async def agenerate(self, lm: Any, batch: Any, **settings: Any) -> Any:
             return await lm.agenerate(batch)
 
-    algorithm = BestOfN(OutcomeModel(prm), orchestrator=Orchestrator())
+    algorithm = bon.BestOfN(OutcomeModel(prm), orchestrator=Orchestrator())
     found = asyncio.run(algorithm.ainfer(Model(), STATEMENT, 3, return_response_only=False))
     assert found.scores == pytest.approx(expected)
     assert found.the_one["content"] == PROGRAMS[expected.index(max(expected))]
 
 
 def test_a_program_that_does_not_fit_gets_the_lowest_score(
-    prm: funprm.ProcessRewardModel, tmp_path: Path
+    prm: funprm.ProcessRewardModel,
 ) -> None:
     assert OutcomeModel(prm).score(chat("x = 1\n" * 5000)) == 0.0

@@ -156,7 +156,7 @@ def test_verl_gets_a_score_and_facts(prm: Path) -> None:
     (row,) = verl.rows([DOUBLE], data_source="mine")
     truth = row["reward_model"]["ground_truth"]
     given = {"data_source": "mine", "ground_truth": truth, "extra_info": row["extra_info"]}
-    others = {"reward_router_address": None, "reward_model_tokenizer": None}
+    others: dict[str, Any] = {"reward_router_address": None, "reward_model_tokenizer": None}
     found = verl.compute_score(solution_str=FENCED, **given, **others)
     assert found == {"score": 1.0, "status": "passed"}
     assert verl.compute_score("mine", PUBLIC_ONLY, truth)["score"] == 0.0

@@ -6,6 +6,7 @@ import pytest
 
 from funprm.datasets.mini import MiniDataset
 from funprm.integrations import trl as ours
+from funprm.integrations.rewards import OutcomeReward
 from funprm.prm.identity import resolve_base
 from tests.models import save_prm
 
@@ -14,11 +15,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def test_grpo_takes_steps_by_outcome_and_by_functions(tmp_path: Path) -> None:
-    from datasets import Dataset
-
+    datasets = pytest.importorskip("datasets")
     problems = MiniDataset(train=4, meta=0, validation=0, test=0).load()
-    outcome = ours.outcome_reward(workers=2)
-    rewards = [outcome, ours.step_reward(str(save_prm(tmp_path / "prm")))]
+    outcome = OutcomeReward(workers=2)
+    rewards = [ours.TrlReward(outcome), ours.step_reward(str(save_prm(tmp_path / "prm")))]
     config = trl.GRPOConfig(
         output_dir=str(tmp_path / "out"),
         per_device_train_batch_size=8,
@@ -37,10 +37,10 @@ def test_grpo_takes_steps_by_outcome_and_by_functions(tmp_path: Path) -> None:
         model=resolve_base("tiny"),
         reward_funcs=rewards,
         args=config,
-        train_dataset=Dataset.from_list(list(ours.rows(problems, prompt="statement"))),
+        train_dataset=datasets.Dataset.from_list(list(ours.rows(problems, prompt="statement"))),
     )
     trainer.train()
-    outcome.reward.close()
+    outcome.close()
     log = [entry for entry in trainer.state.log_history if "reward" in entry]
     assert len(log) == 2
     for entry in log:
