@@ -34,7 +34,7 @@ POLICY = str(resources.files("funprm").joinpath("policies", "tiny", "early"))
 class Settings:
     """Sizes of a run."""
 
-    steps: int = 30
+    steps: int = 48
     problems: int = 8
     """Per step."""
     group: int = 8

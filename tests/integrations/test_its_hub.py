@@ -51,7 +51,9 @@ def test_its_hub_chooses_the_program_that_the_library_chooses(
     api = pytest.importorskip("its_hub.api", reason="pip install its-hub")
     bon = pytest.importorskip("its_hub.core.algorithms.bon")
 
-    class Model(api.AbstractLanguageModel):  # type: ignore[misc]
+    kind: Any = api.AbstractLanguageModel
+
+    class Model(kind):  # type: ignore[misc]
         async def agenerate(self, messages: Any, *args: Any, **settings: Any) -> Any:
             several = isinstance(messages[0], list)
             answers = [{"role": "assistant", "content": program} for program in PROGRAMS]
