@@ -138,3 +138,14 @@ def test_recorded_samples_of_a_model(tmp_path: Path) -> None:
 
 def test_samples_that_lm_eval_logged_are_graded(logged: Path, problems: str) -> None:
     assert told(graded([logged], problems)) == [("samples_task_2026", 3, 3, {1: 1.0})]
+
+
+def test_names_keep_their_dots(problems: str, tmp_path: Path) -> None:
+    rows = [{"task_id": p, "solution": adds(n)} for n, p in enumerate("abc")]
+    files = [write(tmp_path / name, *rows) for name in ("m-4.1.jsonl", "m-4.5.jsonl")]
+    whole = tmp_path / "m.json.samples.jsonl"
+    whole.write_bytes(files[0].read_bytes())
+    grades = graded([*files, whole], problems, out=tmp_path / "out")
+    names = [grade.name for grade in grades.grades]
+    assert names == ["m-4.1", "m-4.5", "m.json.samples"]
+    assert all(grade.pass_at[1].estimate == 1 for grade in grades.grades)

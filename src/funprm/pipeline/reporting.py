@@ -309,7 +309,7 @@ class _Views:
                 scores={s.model: s.scores[i] for s in self.scores.get(key, ()) if s.scores},
                 k=item.k if item else 0,
                 n=item.n if item else 0,
-                corrected=self.corrected.get(item.prefix) if item else None,
+                corrected=self.corrected.get(item.prefix) if item and not item.final else None,
             )
 
 

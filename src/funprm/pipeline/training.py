@@ -11,7 +11,7 @@ from funprm.interfaces import Scorer
 from funprm.pipeline.judging import reward
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import prefix_key
-from funprm.pipeline.stage import Incomplete, Outcome, Record, Stage, Taken, grown, unused
+from funprm.pipeline.stage import Grown, Incomplete, Outcome, Record, Stage, Taken, unused
 from funprm.prompts import render_statement
 from funprm.records import Generation, Json, LabelledProgram, Reward, Score, Split, key_of
 from funprm.steps import step_texts
@@ -159,7 +159,7 @@ train = Stage(
 
 def _score(run: Run) -> None:
     """Score every step of every test candidate with every model into `scores.jsonl`."""
-    generations = run.of_split("test")
+    generations = _candidates(run)
     run.progress.start("score", len(generations) * len(run.config.models))
     for name in run.config.models:
         from funprm.prm.scoring import PrmScorer
@@ -198,13 +198,19 @@ def score_keys(
     return [key_of("score", 2, reader, g.key, g.code, run.steps[g.key].ends) for g in generations]
 
 
-def _planned_scores(run: Run) -> Iterator[str]:
-    generations = run.of_split("test")
+def _candidates(run: Run) -> list[Generation]:
+    """The programs that this process scores."""
+    return [g for g in run.of_split("test") if run.takes("score", g.problem_id)]
+
+
+def _planned_scores(run: Run) -> Iterator[tuple[str, str]]:
+    generations = _candidates(run)
     for name in run.config.models:
         from funprm.prm.identity import scorer_identity
 
         identity = scorer_identity(model_folder(run, name) / "model")
-        yield from score_keys(run, name, identity, generations)
+        keys = score_keys(run, name, identity, generations)
+        yield from zip(keys, (g.problem_id for g in generations), strict=True)
 
 
 def hand_scores(run: Run, scores: dict[str, Score]) -> None:
@@ -227,7 +233,7 @@ score = Stage(
     name="score",
     after=train,
     work=_score,
-    take=grown("scores", Score, plan=_planned_scores, hand=hand_scores),
+    take=Grown(file="scores", kind=Score, plan=_planned_scores, hand=hand_scores),
     tell=scored,
 )
 """Scores every step of every test candidate with every model into `scores.jsonl`."""
