@@ -1,6 +1,7 @@
 """Rewards for trainers of policies, as each trainer calls them."""
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -97,6 +98,20 @@ def test_what_could_not_be_judged_is_never_a_zero() -> None:
     assert (found["rewards"].tolist(), float(found["extra_logs"]["not_measured"])) == ([0.5], 1.0)
     assert len(made) == 1
     fails.close()
+
+
+def test_workers_end_with_the_reward() -> None:
+    closed: list[bool] = []
+
+    class Closes(Fails):
+        def close(self) -> None:
+            closed.append(True)
+
+    reward = OutcomeReward(workers=1, make=Closes)
+    reward.measure([DOUBLE], [RIGHT])
+    del reward
+    gc.collect()
+    assert closed == [True]
 
 
 def test_isolation_holds_for_rewarded_programs(outcome: OutcomeReward, tmp_path: Path) -> None:

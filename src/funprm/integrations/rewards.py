@@ -5,6 +5,7 @@ A reward measures answers for problems. What could not be measured has none: it 
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class OutcomeReward:
     """1 where a program passes the tests of its problem, else 0; programs run in isolation.
 
     Every worker has a thread, so that calls from several threads share them. Workers start with
-    the first program and end with `close`, or with this process.
+    the first program and end with `close`, with this object, or with this process.
 
     Args:
         tests: the hidden ones, which say what is right, or the public ones.
@@ -77,6 +78,7 @@ class OutcomeReward:
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="funprm-reward")
         self._local = threading.local()
         self._executors: list[Executor] = []
+        self._end = weakref.finalize(self, _end, self._threads, self._executors)
 
     def measure(self, problems: Sequence[Problem], answers: Sequence[str]) -> list[Measured]:
         """As `Reward.measure`.
@@ -89,9 +91,7 @@ class OutcomeReward:
 
     def close(self) -> None:
         """End all workers."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        for executor in self._executors:
-            executor.close()
+        self._end()
 
     def _measured(self, problem: Problem, answer: str) -> Measured:
         suite = problem.hidden if self._tests == "hidden" else problem.public
@@ -117,6 +117,12 @@ class OutcomeReward:
             self._executors.append(self._local.executor)
         executor: Executor = self._local.executor
         return executor
+
+
+def _end(threads: ThreadPoolExecutor, executors: Sequence[Executor]) -> None:
+    threads.shutdown(wait=True, cancel_futures=True)
+    for executor in executors:
+        executor.close()
 
 
 class StepReward:
