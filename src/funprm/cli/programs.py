@@ -57,8 +57,8 @@ def _add_grade(verbs: Any) -> None:  # noqa: ANN401
     )
     grade.add_argument(
         "files", type=Path, nargs="+", metavar="FILE",
-        help="outputs of LiveCodeBench's runner or for its custom evaluator, of EvalPlus or "
-        "BigCodeBench, or rows of programs; the form is recognised",
+        help="outputs of LiveCodeBench's runner or for its custom evaluator, of EvalPlus, "
+        "BigCodeBench or lm-eval, or rows of programs; the form is recognised",
     )  # fmt: skip
     grade.add_argument(
         "--benchmark", required=True, metavar="NAME",
