@@ -27,10 +27,9 @@ def world(tmp_path: Path) -> World:
     made.settings["output"] = str(tmp_path / "run")
     for number in range(60):
         split = ["train", "test", "test"][number % 3]
-        statement = "Say 0." + "!" * (number % 7)
-        made.problems.append(
-            {**made.problems[0], "id": f"q{number}", "split": split, "statement": statement}
-        )
+        own = [{"input": f"x{number}", "output": "0"}]
+        problem = {"id": f"q{number}", "split": split, "statement": f"Say 0, {number}."}
+        made.problems.append({**made.problems[0], **problem, "tests": own})
     made.write()
     return made
 
