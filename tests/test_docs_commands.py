@@ -28,7 +28,9 @@ PLACES = [
 COMMANDS = [
     (path.name, command)
     for path in PLACES
-    for command in re.findall(r"^(?: *|#   )funprm (.*)$", path.read_text(), re.MULTILINE)
+    for command in re.findall(
+        r"^(?: *|#   )funprm (.*)$", re.sub(r"\\\n#? *", "", path.read_text()), re.MULTILINE
+    )
 ]
 
 

@@ -42,6 +42,10 @@ _HOMES = {
     "export": "api.runs",
     "import_programs": "api.runs",
     "validate_problems": "api.runs",
+    "render": "api.models",
+    "merge": "api.runs",
+    "merge_adapters": "api.models",
+    "push": "api.models",
     "FunprmError": "errors",
 }
 """The module of every name."""

@@ -121,13 +121,19 @@ def load_config(
         InputError: no such file.
         ConfigError: not TOML, an unknown key (names the nearest), or a value of the wrong type.
     """
-    tree = {**deepcopy(dict(defaults or {})), **(_read_toml(path) if path else {})}
+    tree = {**deepcopy(dict(defaults or {})), **(read_toml(path) if path else {})}
     for key, value in (overrides or {}).items():
-        _replace(tree, key, value)
+        put_setting(tree, key, value)
     return parse_config(tree, where=str(path or "settings"))
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as it stands.
+
+    Raises:
+        InputError: it cannot be read.
+        ConfigError: it is no TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -158,7 +164,12 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key.strip(), value
 
 
-def _replace(tree: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+def put_setting(tree: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+    """Put a value in place of a tree's, by dotted key.
+
+    Raises:
+        ConfigError: a part of the key is a value, not a table.
+    """
     *tables, last = key.split(".")
     for table in tables:
         tree = tree.setdefault(table, {})

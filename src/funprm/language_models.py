@@ -31,8 +31,8 @@ _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 _library: Any = transformers_logging  # untyped
 _products: Any = torch.backends.mkldnn  # untyped
-_SMALL = 10_000_000
-"""Parameters up to which a model is sampled with one thread on a CPU."""
+_SMALL = 20_000_000
+"""Parameters below which a model is small (see `fitting_threads`)."""
 _GENERAL_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -215,23 +215,23 @@ def _multiplies_bf16(device: torch.device) -> bool:
     return bool(kernels._is_mkldnn_bf16_supported())
 
 
-def is_small(model: PreTrainedModel) -> bool:
+def is_small(model: torch.nn.Module) -> bool:
     """Whether matrix products are too short to be shared, or arranged for."""
-    return model.num_parameters() <= _SMALL
+    return sum(parameter.numel() for parameter in model.parameters()) < _SMALL
 
 
 @contextlib.contextmanager
-def suitable_threads(model: PreTrainedModel) -> Iterator[None]:
-    """One thread while a small model works on a CPU.
+def fitting_threads(model: torch.nn.Module) -> Iterator[None]:
+    """One thread for a small model on a CPU, as many as before for all others.
 
-    Its matrix products are too short to gain from a second one (a quarter at best), and where
-    another process takes a core, waiting for each other makes two threads ten times slower.
+    Its operations are too short to share: two threads gain a quarter at best on an idle machine,
+    and wait for each other, spinning, on a busy one (up to 27 times slower, measured). One thread
+    also makes results independent of the number of cores.
     """
+    on_cpu = next(model.parameters()).device.type == "cpu"
     before = torch.get_num_threads()
-    if model.device.type != "cpu" or not is_small(model):
-        yield
-        return
-    torch.set_num_threads(1)
+    if on_cpu and is_small(model):
+        torch.set_num_threads(1)
     try:
         yield
     finally:

@@ -261,12 +261,12 @@ class RunFolder:
 
     def _check_settings(self, settings: Mapping[str, Json], free: frozenset[str]) -> None:
         now = flatten(msgspec.json.decode(msgspec.json.encode(settings)))
-        now = {key: value for key, value in now.items() if key not in free}
+        now = _without(free, now)
         if self._manifest["settings"] is None:
             self._manifest["settings"] = now
             self._write_manifest()
             return
-        before = {k: v for k, v in self._manifest["settings"].items() if k not in free}
+        before = _without(free, self._manifest["settings"])
         tables = {key.partition(".")[0] for key, value in before.items() if value is not None}
         added = {k: v for k, v in now.items() if k.partition(".")[0] not in tables}
         if added:  # a part that the stages so far did without
@@ -340,6 +340,15 @@ def flatten(tree: Json, prefix: str = "") -> dict[str, Json]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def _without(names: Collection[str], flat: Mapping[str, Json]) -> dict[str, Json]:
+    """A flattened mapping without some names, tables with all that they hold."""
+    return {
+        key: value
+        for key, value in flat.items()
+        if not any(key == name or key.startswith(f"{name}.") for name in names)
+    }
 
 
 def by_key(records: Iterable[T]) -> dict[str, T]:

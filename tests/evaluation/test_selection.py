@@ -2,6 +2,7 @@ import doctest
 from dataclasses import replace
 from itertools import combinations
 from random import Random
+from statistics import mean
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,13 @@ from hypothesis import strategies as st
 from funprm.errors import ConfigError, DataError
 from funprm.evaluation import selection
 from funprm.evaluation.aggregation import AGGREGATORS
-from funprm.evaluation.selection import Candidate, Selector, best_of_n, parse_selector
+from funprm.evaluation.selection import (
+    Candidate,
+    Selector,
+    best_of_n,
+    expected_choice,
+    parse_selector,
+)
 from funprm.evaluation.statistics import pass_at_k
 
 REPEATABLE = settings(deadline=None, derandomize=True, max_examples=20)
@@ -218,3 +225,25 @@ def test_no_candidates_and_no_sizes_are_refused() -> None:
         selector("random")([], Random(0))
     with pytest.raises(DataError, match="at least 1"):
         best_of_n(selector("random"), [Candidate(generation="a", passed=True)], (0,))
+
+
+@REPEATABLE
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1)), min_size=2, max_size=6),
+    st.integers(1, 6),
+)
+def test_expected_choice_is_the_mean_over_all_subsets(
+    rows: list[tuple[int, int]], size: int
+) -> None:
+    size = min(size, len(rows))
+    expected = []
+    for subset in combinations(rows, size):
+        best = max(score for score, _ in subset)
+        expected.append(mean(outcome for score, outcome in subset if score == best))
+    totals, outcomes = zip(*rows, strict=True)
+    assert expected_choice(totals, outcomes, size) == pytest.approx(mean(expected))
+
+
+def test_equal_scores_choose_at_random() -> None:
+    assert expected_choice([0, 0, 0, 0], [1, 0, 0, 0], 4) == pytest.approx(0.25)
+    assert expected_choice([1, 1, 0], [1, 0, 0], 3) == pytest.approx(0.5)

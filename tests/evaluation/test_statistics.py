@@ -19,13 +19,10 @@ from funprm.evaluation import statistics
 from funprm.evaluation.statistics import (
     Interval,
     bootstrap,
-    brier,
-    calibration_error,
     mcnemar,
     paired_bootstrap,
     pass_at_k,
     resampled_means,
-    roc_auc,
     student_quantile,
 )
 
@@ -204,35 +201,6 @@ def test_a_paired_difference_is_tighter_than_an_unpaired_one() -> None:
 def test_values_that_cannot_be_resampled_are_refused(bad: list[float]) -> None:
     with pytest.raises(DataError):
         bootstrap(bad)
-
-
-@REPEATABLE
-@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.1, 0.2, 0.5, 0.9])), min_size=1))
-def test_auc_is_the_share_of_ordered_pairs(items: list[tuple[bool, float]]) -> None:
-    positive = [s for y, s in items if y]
-    negative = [s for y, s in items if not y]
-    got = roc_auc([y for y, _ in items], [s for _, s in items])
-    if not positive or not negative:
-        assert got is None
-        return
-    pairs = [(p > q) + 0.5 * (p == q) for p in positive for q in negative]
-    assert got == pytest.approx(sum(pairs) / len(pairs))
-
-
-def test_auc_refuses_soft_labels() -> None:
-    with pytest.raises(DataError, match="labels 0 and 1"):
-        roc_auc([0.5, 1.0], [0.1, 0.2])
-
-
-def test_known_brier_and_calibration() -> None:
-    assert brier([1, 0], [0.8, 0.4]) == pytest.approx(0.1)
-    assert calibration_error([1, 1, 0, 0], [1.0, 0.9, 0.1, 0.0], bins=2) == pytest.approx(0.05)
-    assert calibration_error([0, 0], [1.0, 1.0]) == 1.0
-    for measure in (brier, calibration_error):
-        with pytest.raises(DataError, match="one label per score"):
-            measure([1], [0.2, 0.3])
-        with pytest.raises(DataError):
-            measure([], [])
 
 
 @pytest.mark.slow

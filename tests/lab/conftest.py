@@ -10,7 +10,7 @@ import pytest
 
 from funprm.config import TrainConfig
 from funprm.lab.config import LabConfig, SizeConfig
-from funprm.lab.world import World
+from funprm.lab.world import LabData
 from funprm.records import LabelledProgram, Split
 from tests.prm.world import draw_programs, make_base
 
@@ -22,7 +22,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base(tmp_path_factory.mktemp("lab-base"))
 
 
-def make_world(seed: int = 0) -> World:
+def make_world(seed: int = 0) -> LabData:
     rng = np.random.default_rng(seed)
     counts: Mapping[Split, tuple[int, int]] = {
         "train": (20, 3),
@@ -48,7 +48,7 @@ def make_world(seed: int = 0) -> World:
     def truth(of: Split) -> dict[str, tuple[int, int]]:
         return {p: (o.count("1"), len(o)) for p, o in outcomes(TRUTH, of).items()}
 
-    return World(
+    return LabData(
         seed=seed,
         programs={split: list(map(_unlabelled, found)) for split, found in programs.items()},
         rollouts={name: outcomes(ROLLOUTS, "train") for name in ("policy", "hot", "early")},
@@ -66,7 +66,7 @@ def _unlabelled(program: LabelledProgram) -> LabelledProgram:
 
 
 @pytest.fixture(scope="session")
-def world() -> World:
+def world() -> LabData:
     return make_world()
 
 

@@ -20,7 +20,7 @@ from funprm.lab.config import LabConfig, SizeConfig, load_lab, shipped
 from funprm.lab.methods import WITHOUT_REWARDS, pooled
 from funprm.lab.parallel import each_seed
 from funprm.lab.run import run_lab, stored_cells
-from funprm.lab.world import World, _Builder, open_world, world_key
+from funprm.lab.world import LabData, _Builder, open_world, world_key
 from tests.lab import work
 from tests.lab.conftest import make_world
 from tests.pipeline.conftest import Quiet
@@ -67,7 +67,7 @@ def test_a_lab_measures_reports_and_repeats_nothing(
     assert set(re.findall(r"https?://[\w.]+", page)) <= {"http://www.w3.org"}
     assert (folder / "lab.png").stat().st_size > 10_000
     assert json.loads((folder / "lab.json").read_text())["seeds"] == 1
-    monkeypatch.setattr(run, "measure", lambda trial, method: pytest.fail("measured again"))
+    monkeypatch.setattr(run, "measure", lambda experiment, method: pytest.fail("measured again"))
     assert run_lab(config, Quiet()) == text
 
 
@@ -180,7 +180,7 @@ def test_the_command_refuses_in_one_line(
     assert cli.main(["lab", "--quick", "--set", "methods=['tabel']"]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 2
-    assert "cannot read" in errors[0]
+    assert "no configuration file" in errors[0]
     assert "did you mean 'table'" in errors[1]
     with pytest.raises(InputError):
         load_lab(tmp_path / "none.toml")
@@ -206,6 +206,11 @@ def test_the_quick_lab_survives_a_kill(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "squared error of the fitted rewards" in done.stdout
     decoded = msgspec.json.decode(
-        gzip.decompress((tmp_path / "worlds" / "world-0.json.gz").read_bytes()), type=World
+        gzip.decompress((tmp_path / "worlds" / "world-0.json.gz").read_bytes()), type=LabData
     )
     assert decoded.truth
+
+
+def test_a_setting_below_a_value_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lab", "--quick", "--set", "seeds.x=1"]) == 2
+    assert "'seeds' is a value, not a table" in capsys.readouterr().err

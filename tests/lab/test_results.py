@@ -6,16 +6,16 @@ import pytest
 from funprm.errors import DataError
 from funprm.evaluation.statistics import Interval
 from funprm.lab.config import LabConfig
-from funprm.lab.methods import Cell, cell_key
+from funprm.lab.methods import Measurement, cell_key
 from funprm.lab.report import Measure, as_json, mark, render
 from funprm.lab.results import CHOSEN, summarise, two_level
 
 
-def cell(seed: int, method: str, gain: float, criterion: float) -> Cell:
+def cell(seed: int, method: str, gain: float, criterion: float) -> Measurement:
     rng = np.random.default_rng([seed, len(method)])
     noise = rng.normal(0, 0.01, 20)
     noise -= noise.mean()
-    return Cell(
+    return Measurement(
         key=cell_key("", seed, "hot", method),
         seed=seed,
         corruption="" if method == "orm" else "hot",

@@ -12,7 +12,7 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 from funprm.config import TrainConfig
 from funprm.prm.correction import reweighting
 from funprm.prm.models import opening
-from funprm.prm.models.frozen import Bank
+from funprm.prm.models.frozen import FeatureCache
 from funprm.prm.models.network import Opened
 from funprm.prm.training import preparation
 
@@ -31,7 +31,7 @@ def double_precision() -> Iterator[None]:
     the finite difference (one part in 1e6, or in 1e3) magnify, by how much each processor's
     kernels decide.
     """
-    features: Any = Bank.matrix
+    features: Any = FeatureCache.matrix
     single = reweighting._fresh_net
 
     def opened(config: TrainConfig) -> Opened:
@@ -44,7 +44,7 @@ def double_precision() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Qwen2RMSNorm, "forward", double_norm)
-        patch.setattr(Bank, "matrix", property(lambda bank: features.fget(bank).double()))
+        patch.setattr(FeatureCache, "matrix", property(lambda cache: features.fget(cache).double()))
         patch.setattr(preparation, "open_base", opened)
         patch.setattr(reweighting, "_fresh_net", fresh_net)
         yield

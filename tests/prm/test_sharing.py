@@ -11,7 +11,7 @@ from transformers import MistralConfig, PreTrainedConfig, Qwen2Config, Qwen2MoeC
 
 from funprm.config import TrainConfig
 from funprm.prm import sharing
-from funprm.prm.models.frozen import Bank
+from funprm.prm.models.frozen import FeatureCache
 from funprm.prm.models.network import RewardModel
 from funprm.prm.models.opening import open_base, save
 from funprm.prm.rendering import Encoded
@@ -106,10 +106,10 @@ def test_a_frozen_trunk_shares_them_too(tmp_path: Path, monkeypatch: pytest.Monk
     tables = []
     for worth in (10_000, 1):
         monkeypatch.setattr(sharing, "WORTH", worth)
-        bank = Bank(base, "", "cpu", 64)
-        found = [encoded for encoded in bank.look_up(programs) if encoded is not None]
+        cache = FeatureCache(base, "", "cpu", 64)
+        found = [encoded for encoded in cache.look_up(programs) if encoded is not None]
         rows = [e.tokens[0] + step for e in found for step in e.markers]
-        tables.append(bank.matrix[rows])
+        tables.append(cache.matrix[rows])
     assert len(tables[0]) > len(programs)
     assert torch.allclose(tables[0], tables[1], atol=1e-4)
 

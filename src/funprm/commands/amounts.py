@@ -8,7 +8,7 @@ from statistics import fmean, variance
 from typing import Any
 
 from funprm.evaluation.statistics import Interval, student_quantile
-from funprm.pipeline.judging import Docket
+from funprm.pipeline.judging import VerdictIndex
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import prefixes_of
 from funprm.records import Score
@@ -97,7 +97,7 @@ def _completions(run: Run) -> Iterator[_Amount]:
 
 
 def _judged(run: Run) -> Iterator[_Amount]:
-    for problem_id, job in Docket(run).jobs():
+    for problem_id, job in VerdictIndex(run).jobs():
         yield JUDGED, problem_id, 1
         if job.key in run.verdicts:
             yield DISK, problem_id, _size(run.verdicts[job.key])

@@ -16,7 +16,7 @@ from funprm.config import RunConfig, load_config, read_template
 from funprm.errors import ConfigError, DataError, nearest
 from funprm.evaluation.statistics import mcnemar
 from funprm.interfaces import Progress
-from funprm.pipeline.judging import Docket
+from funprm.pipeline.judging import VerdictIndex
 from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, segment
@@ -49,7 +49,7 @@ class StyleResult:
     refused: int
     empty: int
     drafts_kept: int
-    """Programs whose rewritten form failed, so that the first form was kept."""
+    """Programs that are the form before the last: the rewritten one failed, or was the same."""
     not_judged: int
     tokens: float
     """Mean number of completion tokens of an answer."""
@@ -229,9 +229,9 @@ def _tried(
 
 def _counted(run: Run, label: str, style: str) -> StyleResult:
     answers = {generation.problem_id: generation for generation in run.generations.values()}
-    docket = Docket(run)
+    verdict_index = VerdictIndex(run)
     verdicts = {
-        name: docket.verdict(run.problems[name], "hidden", answer.code)
+        name: verdict_index.verdict(run.problems[name], "hidden", answer.code)
         for name, answer in answers.items()
     }
     passed = {name: verdict.passed for name, verdict in verdicts.items() if verdict}

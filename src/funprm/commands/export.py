@@ -10,7 +10,7 @@ from funprm.datasets._split import check_split
 from funprm.errors import ConfigError, DataError, nearest
 from funprm.formats import livecodebench, samples, stepwise
 from funprm.formats.programs import Graded
-from funprm.pipeline.judging import Docket, execute, reward
+from funprm.pipeline.judging import VerdictIndex, execute, reward
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate
 from funprm.pipeline.selecting import select
@@ -138,10 +138,12 @@ def _judge(run: Run) -> Callable[[Generation], Status]:
     """How programs were judged; all `not judged` before the stage `execute` is complete."""
     if not execute.complete(run):
         return lambda _: Status.NOT_JUDGED
-    docket = Docket(run)
+    verdict_index = VerdictIndex(run)
 
     def status(generation: Generation) -> Status:
-        verdict = docket.verdict(run.problems[generation.problem_id], "hidden", generation.code)
+        verdict = verdict_index.verdict(
+            run.problems[generation.problem_id], "hidden", generation.code
+        )
         return verdict.status if verdict else Status.NOT_JUDGED
 
     return status

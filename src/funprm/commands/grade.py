@@ -26,7 +26,7 @@ from funprm.evaluation.statistics import (
 from funprm.interfaces import Progress
 from funprm.records import Json, ProgramVerdict, Status
 from funprm.report.wording import bounds, p_value, percent, points, won_lost
-from funprm.row_files import read_rows
+from funprm.row_files import read_rows, stem
 
 _TRIES = (1, 5, 10, 100)
 """The k of pass@k where none is asked for: those of them that every problem has programs for."""
@@ -148,7 +148,7 @@ def _folder(out: Path | None) -> Iterator[Path]:
 
 def _names(files: Sequence[Path]) -> list[str]:
     """Short names that tell the files apart."""
-    short = [file.name.partition(".")[0] for file in files]
+    short = [stem(file) for file in files]
     names = short if len(set(short)) == len(short) else [file.name for file in files]
     if len(set(names)) < len(names):
         names = [str(file).strip("/").replace("/", "_") for file in files]

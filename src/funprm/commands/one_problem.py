@@ -14,6 +14,7 @@ from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
 from funprm.interfaces import Executor, Job
 from funprm.pipeline.selecting import candidate, share
+from funprm.prm.reading import Reading
 from funprm.prompts import render_statement
 from funprm.python_source import parsed
 from funprm.records import Generation, LabelledProgram, Problem, Status, Suite, Verdict, key_of
@@ -171,7 +172,7 @@ class ProcessRewardModel:
 
     def __init__(self, name: str | Path) -> None:
         try:
-            self.folder = _folder_of(str(name))
+            self.folder = model_folder(str(name))
             self.opened = OpenedPrm(str(self.folder))
         except ModuleNotFoundError as error:
             raise missing_package("a reward model", error) from error
@@ -207,18 +208,27 @@ class ProcessRewardModel:
 
     def cut(self, code: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Ends and names of a program's steps, as the model was trained on them."""
-        known = self.opened.reading.max_steps
-        return find_steps(code, max_steps=RolloutConfig().max_steps if known is None else known)
+        return cut_for(self.opened.reading, code)
 
     def __repr__(self) -> str:
         return f"ProcessRewardModel({str(self.folder)!r})"
 
 
+def cut_for(reading: Reading, code: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Ends and names of a program's steps, as a model's training cut programs."""
+    known = reading.max_steps
+    return find_steps(code, max_steps=RolloutConfig().max_steps if known is None else known)
+
+
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
-def _folder_of(name: str) -> Path:
-    """The folder of a model; one of the hub is downloaded first, or taken from its cache."""
+def model_folder(name: str) -> Path:
+    """The folder of a model; one of the hub is downloaded first, or taken from its cache.
+
+    Raises:
+        ModelError: the hub did not give it.
+    """
     folder = Path(name).expanduser()
     if folder.exists() or not _HUB_NAME.fullmatch(name):
         return folder

@@ -1,7 +1,7 @@
 """The problems that a verb is given: a data set's name, a run's file, or a file of problems."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,8 @@ class Chosen:
     problems: Sequence[Problem]
 
     def identity(self) -> Mapping[str, Json]:
-        """Their keys."""
-        return {"problems": key_of([problem.key for problem in self.problems])}
+        """All that is in them; their keys leave limits out."""
+        return {"problems": key_of([asdict(problem) for problem in self.problems])}
 
     def load(self) -> Iterator[Problem]:
         """All of them."""

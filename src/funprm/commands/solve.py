@@ -15,7 +15,7 @@ from funprm.errors import ExecutorError
 from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
 from funprm.interfaces import Policy, Progress
-from funprm.pipeline.judging import Docket, judge_programs, judged, take_verdicts
+from funprm.pipeline.judging import VerdictIndex, judge_programs, judged, take_verdicts
 from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, segment
@@ -228,7 +228,7 @@ def _require_verdicts(run: Run, problem: Problem, usable: Sequence[Candidate]) -
     """Refuse to call programs untested where the judge failed."""
     if problem.public is None or any(c.public_passed is not None for c in usable):
         return
-    verdict = Docket(run).verdict(problem, "public", usable[0].code)
+    verdict = VerdictIndex(run).verdict(problem, "public", usable[0].code)
     detail = verdict.detail if verdict else "no verdict"
     raise ExecutorError(f"the programs could not be judged by the tests: {detail}")
 

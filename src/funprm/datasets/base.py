@@ -26,7 +26,7 @@ DIFFICULTIES = ("easy", "medium", "hard")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
+class ProblemHeader:
     """What is known of a problem before its tests are looked at."""
 
     problem_id: str
@@ -37,7 +37,7 @@ class Facts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Content:
+class ProblemBody:
     """The rest of a problem; fields as in `records.Problem`."""
 
     statement: str
@@ -106,12 +106,12 @@ class FileDataset(ABC, Generic[Row]):
         ids: set[str] = set()
         for file in self._files():
             for where, row in self._rows(file):
-                facts = self._facts(row)
-                ids.add(facts.problem_id)
-                split = self._split(row, facts)
-                if split is not None and facts.problem_id not in self.exclude:
-                    content = self._content(row, f"{where}: problem {facts.problem_id!r}")
-                    problem = problem_of(facts, split, content)
+                header = self._header(row)
+                ids.add(header.problem_id)
+                split = self._split(row, header)
+                if split is not None and header.problem_id not in self.exclude:
+                    body = self._body(row, f"{where}: problem {header.problem_id!r}")
+                    problem = problem_of(header, split, body)
                     yield replace(problem, hidden=problem.hidden.compact())
                     count += 1
         require_some(count, f"of {self.title}{self._selection()}")
@@ -128,20 +128,20 @@ class FileDataset(ABC, Generic[Row]):
         """The selecting settings, for the message that nothing is left; begins with a blank."""
         return f" in {self.path!r}" if self.path else ""
 
-    def _split(self, row: Row, facts: Facts) -> Split | None:
+    def _split(self, row: Row, header: ProblemHeader) -> Split | None:
         """The split of a problem; None: it is not wanted."""
-        return assign(facts.problem_id, self.split)
+        return assign(header.problem_id, self.split)
 
     @abstractmethod
     def _source(self) -> Source:
         """Where the files are."""
 
     @abstractmethod
-    def _facts(self, row: Row) -> Facts:
+    def _header(self, row: Row) -> ProblemHeader:
         """What can be told without decoding tests."""
 
     @abstractmethod
-    def _content(self, row: Row, where: str) -> Content:
+    def _body(self, row: Row, where: str) -> ProblemBody:
         """Statement and tests.
 
         Raises:
@@ -181,17 +181,17 @@ class DatedDataset(FileDataset[Row]):
             chosen += f" in the window {self.start_date or 'start'} to {self.end_date or 'end'}"
         return chosen + (f" that are {'/'.join(self.difficulties)}" if self.difficulties else "")
 
-    def _split(self, row: Row, facts: Facts) -> Split | None:
-        day = facts.day
+    def _split(self, row: Row, header: ProblemHeader) -> Split | None:
+        day = header.day
         if (self.start_date and day < self.start_date) or (self.end_date and day > self.end_date):
             return None
-        if self.difficulties and facts.difficulty not in self.difficulties:
+        if self.difficulties and header.difficulty not in self.difficulties:
             return None
         if self.test_from and day >= self.test_from:
             return "test"
         if self.train_before and day >= self.train_before:
             return None if self.test_from else "test"
-        return assign(facts.problem_id, self.split)
+        return assign(header.problem_id, self.split)
 
 
 def check_values(name: str, values: tuple[str, ...], known: Collection[str]) -> None:
@@ -215,22 +215,22 @@ def _check_day(name: str, day: str) -> None:
         raise ConfigError(f"{name} = {day!r} is no day: expected one such as '2025-02-01'")
 
 
-def problem_of(facts: Facts, split: Split, content: Content) -> Problem:
+def problem_of(header: ProblemHeader, split: Split, body: ProblemBody) -> Problem:
     """The problem that its parts make, with its key."""
     return with_key(
         Problem(
             key="",
-            problem_id=facts.problem_id,
-            statement=content.statement,
-            hidden=content.hidden,
-            public=content.public,
-            probe=content.probe,
-            starter_code=content.starter_code,
-            difficulty=facts.difficulty,
+            problem_id=header.problem_id,
+            statement=body.statement,
+            hidden=body.hidden,
+            public=body.public,
+            probe=body.probe,
+            starter_code=body.starter_code,
+            difficulty=header.difficulty,
             split=split,
-            reference=content.reference,
-            date=facts.day,
-            platform=facts.platform,
+            reference=body.reference,
+            date=header.day,
+            platform=header.platform,
         )
     )
 

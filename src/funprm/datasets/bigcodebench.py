@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from funprm.datasets._files import Source
-from funprm.datasets.base import Content, Facts, FileDataset
+from funprm.datasets.base import FileDataset, ProblemBody, ProblemHeader
 from funprm.errors import DataError, InputError
 from funprm.python_source import parsed
 from funprm.records import Split, Suite
@@ -76,15 +76,15 @@ class BigCodeBenchDataset(FileDataset[_Row]):
             return super()._selection()
         return f" that need only {self.libraries}"
 
-    def _facts(self, row: _Row) -> Facts:
-        return Facts(problem_id=row.task_id, platform="bigcodebench")
+    def _header(self, row: _Row) -> ProblemHeader:
+        return ProblemHeader(problem_id=row.task_id, platform="bigcodebench")
 
-    def _split(self, row: _Row, facts: Facts) -> Split | None:
+    def _split(self, row: _Row, header: ProblemHeader) -> Split | None:
         if self.libraries is not None and not _third_party(row) <= set(self.libraries):
             return None
-        return super()._split(row, facts)
+        return super()._split(row, header)
 
-    def _content(self, row: _Row, where: str) -> Content:
+    def _body(self, row: _Row, where: str) -> ProblemBody:
         if "TestCases" not in row.test:
             raise DataError(f"{where} has no tests: expected a class TestCases in `test`")
         complete = self.prompt == "complete"
@@ -98,7 +98,7 @@ class BigCodeBenchDataset(FileDataset[_Row]):
         )
         instruction = f"Complete the function `{row.entry_point}` as its docstring says."
         reference = row.complete_prompt + row.canonical_solution
-        return Content(
+        return ProblemBody(
             statement=instruction if complete else row.instruct_prompt,
             starter_code=row.complete_prompt if complete else "",
             hidden=suite,

@@ -10,7 +10,7 @@ import msgspec
 
 from funprm.datasets._docstring_examples import decode_arguments
 from funprm.datasets._files import Source
-from funprm.datasets.base import Content, DatedDataset, Facts, problem_of
+from funprm.datasets.base import DatedDataset, ProblemBody, ProblemHeader, problem_of
 from funprm.errors import ConfigError, DataError, RecordError, nearest
 from funprm.records import Case, Difficulty, Json, Problem, Split, Suite, SuiteKind
 from funprm.row_files import read_rows
@@ -77,15 +77,15 @@ class JsonlDataset(DatedDataset[_Row]):
         for where, raw in read_rows(file, msgspec.Raw):
             yield where, _row(raw, where)
 
-    def _facts(self, row: _Row) -> Facts:
-        return _facts(row)
+    def _header(self, row: _Row) -> ProblemHeader:
+        return _header(row)
 
-    def _split(self, row: _Row, facts: Facts) -> Split | None:
-        split = super()._split(row, facts)
+    def _split(self, row: _Row, header: ProblemHeader) -> Split | None:
+        split = super()._split(row, header)
         return split and (row.split or split)
 
-    def _content(self, row: _Row, where: str) -> Content:
-        return _content(row, where)
+    def _body(self, row: _Row, where: str) -> ProblemBody:
+        return _body(row, where)
 
 
 def read_problem(text: bytes, where: str) -> Problem:
@@ -96,17 +96,17 @@ def read_problem(text: bytes, where: str) -> Problem:
         where: what it is, for error messages, which are as in `JsonlDataset.load`.
     """
     row = _row(msgspec.Raw(text), where)
-    content = _content(row, f"{where}: problem {row.problem_id!r}")
-    return problem_of(_facts(row), row.split or "test", content)
+    body = _body(row, f"{where}: problem {row.problem_id!r}")
+    return problem_of(_header(row), row.split or "test", body)
 
 
-def _facts(row: _Row) -> Facts:
-    return Facts(
+def _header(row: _Row) -> ProblemHeader:
+    return ProblemHeader(
         problem_id=row.problem_id, platform=row.platform, difficulty=row.difficulty, day=row.date
     )
 
 
-def _content(row: _Row, where: str) -> Content:
+def _body(row: _Row, where: str) -> ProblemBody:
     kind = _kind(row, where)
     has_code = kind in ("check", "unittest")
     cases = [_case(row, test, where) for test in row.tests]
@@ -115,7 +115,7 @@ def _content(row: _Row, where: str) -> Content:
     _refuse_hidden(row, [] if has_code else cases, probes, where)
     hidden = _suite(row, kind, [] if has_code else cases)
     asked: SuiteKind = "functional" if row.entry_point else "stdin"
-    return Content(
+    return ProblemBody(
         statement=row.statement,
         starter_code=row.starter_code,
         hidden=replace(hidden, code=row.check or row.unittest),

@@ -9,7 +9,7 @@ import msgspec
 
 from funprm.datasets._docstring_examples import call_arguments, encode_arguments
 from funprm.datasets._files import Source
-from funprm.datasets.base import Content, DatedDataset, Facts
+from funprm.datasets.base import DatedDataset, ProblemBody, ProblemHeader
 from funprm.errors import DataError
 from funprm.python_source import parsed
 from funprm.records import Case, Difficulty, Suite
@@ -75,15 +75,15 @@ class LeetCodeDataset(DatedDataset[_Row]):
             local=(("LeetCodeDataset*.jsonl*", "leetcode*.jsonl*"),),
         )
 
-    def _facts(self, row: _Row) -> Facts:
-        return Facts(
+    def _header(self, row: _Row) -> ProblemHeader:
+        return ProblemHeader(
             problem_id=row.task_id,
             platform="leetcode",
             difficulty=_DIFFICULTIES.get((row.difficulty or row.meta.difficulty).lower(), ""),
             day=row.estimated_date[:10],
         )
 
-    def _content(self, row: _Row, where: str) -> Content:
+    def _body(self, row: _Row, where: str) -> ProblemBody:
         if "def check(" not in row.test:
             raise DataError(f"{where} has no tests: expected in `test` a function check(candidate)")
         suite = Suite(
@@ -98,7 +98,7 @@ class LeetCodeDataset(DatedDataset[_Row]):
         method = row.entry_point.rpartition(".")[2]
         cases = _cases(shown, starter, method)
         functional = replace(suite, kind="functional", code="", entry_point=method, cases=cases)
-        return Content(
+        return ProblemBody(
             statement=_statement(row, shown),
             starter_code=starter,
             hidden=suite,

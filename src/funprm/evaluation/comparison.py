@@ -76,8 +76,8 @@ class Outcomes:
     expected: tuple[float, ...]
     """Share of passing programs among those that tie for the choice; not used where `solved` is
     None."""
-    uninformed: int = 0
-    """Problems where the choice was random for want of information."""
+    uninformed: frozenset[int] = frozenset()
+    """Positions of the problems where the choice was random for want of information."""
 
 
 def outcomes(
@@ -100,7 +100,7 @@ def outcomes(
         n=1 if one_sample else max(map(len, pools), default=0),
         solved=tuple(pool[i].passed for pool, i in zip(pools, choices, strict=True)),
         expected=tuple(expected),
-        uninformed=sum(not selector.informed(pool) for pool in pools),
+        uninformed=frozenset(i for i, pool in enumerate(pools) if not selector.informed(pool)),
     )
 
 
@@ -163,7 +163,7 @@ def compare(
                 by_difficulty=_parts(expected[:, j].tolist(), levels),
                 difference=None if j == reference else differences[j],
                 mcnemar=None if j == reference else mcnemar(column, other),
-                uninformed=o.uninformed,
+                uninformed=len(o.uninformed.intersection(kept)),
             )
         )
     return Table(tuple(rows), len(difficulties) - len(kept))

@@ -11,7 +11,7 @@ from itertools import combinations
 from random import Random
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from funprm.errors import ConfigError, DataError, nearest
 
@@ -169,12 +169,38 @@ def best_of_n(
         if n > len(judged):
             return None
         if worth.agreement is None:
-            return _closed_form(worth.order(), passed, n)
+            return expected_choice(worth.order(), passed, n)
         drawn = _subsets(len(judged), n, subsets, np.random.default_rng([seed, n]))
         winners = worth.winners(drawn)
         return float(((winners * passed[drawn]).sum(1) / winners.sum(1)).mean())
 
     return tuple(expected(n) for n in sizes)
+
+
+def expected_choice(worth: ArrayLike, outcomes: ArrayLike, size: int) -> float:
+    """Expected outcome of the best of `size` programs drawn without replacement, ties split.
+
+    The sum over groups of equal worth of P(the best one is in the group) times the group's mean
+    outcome: with b programs below a group of m, [C(b + m, size) - C(b, size)] / C(M, size).
+
+    Args:
+        worth: of each program, [M]; greater is better.
+        outcomes: of each program, [M] in [0, 1].
+        size: number of programs drawn, at most M.
+
+    >>> expected_choice([0.1, 0.9, 0.9], [0, 1, 0], 2)
+    0.5
+    """
+    _, group = np.unique(np.asarray(worth), return_inverse=True)
+    counts = np.bincount(group).tolist()
+    solved = np.bincount(group, weights=np.asarray(outcomes, dtype=np.float64)).tolist()
+    total = math.comb(len(group), size)
+    expected, below = 0.0, 0
+    for members, good in zip(counts, solved, strict=True):
+        chosen = math.comb(below + members, size) - math.comb(below, size)
+        expected += chosen / total * (good / members)
+        below += members
+    return float(min(expected, 1.0))
 
 
 class _Worth:
@@ -235,19 +261,6 @@ def _agreement(candidates: Sequence[Candidate]) -> NDArray[np.int64]:
     hard = (soft == size) & (size > 0)
     total: NDArray[np.int64] = hard * (len(candidates) * size + 1) + soft
     return total
-
-
-def _closed_form(order: NDArray[np.int64], passed: NDArray[np.float64], n: int) -> float:
-    """Sum over tie groups of P(the best of n is in the group) times the group's pass rate."""
-    total = math.comb(len(order), n)
-    size = np.bincount(order)
-    solved = np.bincount(order, weights=passed)
-    expected, below = 0.0, 0
-    for members, good in zip(size.tolist(), solved.tolist(), strict=True):
-        chosen = math.comb(below + members, n) - math.comb(below, n)
-        expected += chosen / total * (good / members)
-        below += members
-    return float(min(expected, 1.0))
 
 
 def _subsets(m: int, n: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""pass@k, intervals over problems, paired tests, and measures of step scores.
+"""pass@k, intervals over problems, paired tests.
 
 The unit of resampling is the problem: candidates of one problem are not independent.
 """
@@ -179,73 +179,6 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
     return McNemar(min(1.0, 2 * tail / 2 ** (a + b)), a, b)
 
 
-def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float | None:
-    """P(a positive scores above a negative), ties counting one half; 1/2 is chance.
-
-    Args:
-        labels: [items], 0 or 1.
-        scores: [items], finite; greater means more likely 1.
-
-    Returns:
-        A number in [0, 1]; None where one class is missing.
-
-    Raises:
-        DataError: different lengths, or labels other than 0 and 1.
-
-    >>> roc_auc([0, 1, 1], [0.1, 0.1, 0.9])
-    0.75
-    """
-    y, s = _pair(labels, scores)
-    if not np.isin(y, (0.0, 1.0)).all():
-        raise DataError("AUC needs labels 0 and 1: compare soft rewards with a threshold first")
-    positives = int(y.sum())
-    negatives = len(y) - positives
-    if not positives or not negatives:
-        return None
-    _, group, size = np.unique(s, return_inverse=True, return_counts=True)
-    rank = np.cumsum(size) - (size - 1) / 2
-    above = rank[group][y == 1.0].sum() - positives * (positives + 1) / 2
-    return float(above / (positives * negatives))
-
-
-def brier(labels: ArrayLike, scores: ArrayLike) -> float:
-    """The mean squared error of probabilities (Brier 1950), in [0, 1]; smaller is better.
-
-    Args:
-        labels: [items] in [0, 1]; soft labels are allowed.
-        scores: [items], probabilities.
-
-    Raises:
-        DataError: different lengths, or none.
-
-    >>> brier([1, 0], [0.5, 0.5])
-    0.25
-    """
-    y, s = _pair(labels, scores)
-    return float(np.square(s - y).mean())
-
-
-def calibration_error(labels: ArrayLike, scores: ArrayLike, *, bins: int = 15) -> float:
-    """Expected calibration error with bins of equal width, in [0, 1] (arXiv 1706.04599, eq. 3).
-
-    The mean over items of |mean label - mean score| of the item's bin.
-
-    Args:
-        labels: [items] in [0, 1]; soft labels are allowed.
-        scores: [items], probabilities.
-        bins: number of bins.
-
-    Raises:
-        DataError: different lengths, or none.
-
-    >>> calibration_error([1, 0, 1, 1], [0.75, 0.75, 0.75, 0.75])
-    0.0
-    """
-    y, s = _pair(labels, scores)
-    group = np.minimum((s * bins).astype(np.int64), bins - 1)
-    return float(np.abs(np.bincount(group, weights=y - s)).sum() / len(y))
-
-
 def student_quantile(level: float, degrees: int) -> float:
     """The t with P(abs(T) <= t) = level, of Student's law (Abramowitz and Stegun, 26.7.3-4).
 
@@ -340,10 +273,3 @@ def _table(values: ArrayLike) -> Floats:
     if not np.isfinite(table).all():
         raise DataError("values per problem are not finite: leave out problems not judged")
     return table
-
-
-def _pair(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats]:
-    y, s = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
-    if y.ndim != 1 or y.shape != s.shape or not y.size:
-        raise DataError(f"labels {y.shape} and scores {s.shape}: expected one label per score")
-    return y, s

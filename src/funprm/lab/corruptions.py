@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from funprm.errors import ConfigError, nearest
-from funprm.lab.world import POLICY, World
+from funprm.lab.world import POLICY, LabData
 from funprm.records import LabelledProgram
 
 BIASED_ROLLOUTS = 8
@@ -55,7 +55,7 @@ class Corruption:
         """Whether rewards have another mean than the truth."""
         return self.name != "rollouts"
 
-    def evidence(self, world: World) -> dict[str, tuple[int, int]]:
+    def evidence(self, world: LabData) -> dict[str, tuple[int, int]]:
         """The corrupted evidence of all train prefixes; the same at every call."""
         completer = self.name if self.name in ("hot", "early") else POLICY
         found = {}
@@ -66,7 +66,7 @@ class Corruption:
             found[prefix] = (_passed(self.name, self.strength, seen, rng), len(seen))
         return found
 
-    def programs(self, world: World) -> list[LabelledProgram]:
+    def programs(self, world: LabData) -> list[LabelledProgram]:
         """The train programs, labelled with the corrupted evidence."""
         return relabelled(world.programs["train"], self.evidence(world))
 

@@ -1,4 +1,4 @@
-"""The methods that are compared, and one cell: a method under a corruption on a seed.
+"""The methods that are compared, and one measurement: a method under a corruption on a seed.
 
 | name | rewards that are fitted | clean outcomes of meta programs |
 |---|---|---|
@@ -28,16 +28,17 @@ import numpy as np
 from funprm.config import ComponentConfig, TrainConfig
 from funprm.errors import ConfigError, nearest
 from funprm.evaluation.aggregation import AGGREGATORS
+from funprm.evaluation.score_measures import weighted_auc
+from funprm.evaluation.selection import expected_choice
 from funprm.lab.corruptions import Corruption, relabelled
 from funprm.lab.peers import nait, scan
-from funprm.lab.world import MAX_STEPS, World
+from funprm.lab.world import MAX_STEPS, LabData
 from funprm.prm.records import read_corrected
 from funprm.prm.scoring import PrmScorer
 from funprm.prm.training.data import TrainingData
 from funprm.prm.training.identity import shares_warmup
 from funprm.prm.training.job import TrainResult
 from funprm.prm.training.loop import train
-from funprm.prm.training.validation import expected_choice, weighted_auc
 from funprm.records import Json, LabelledProgram
 
 DIGITS = 5
@@ -45,7 +46,7 @@ DIGITS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Measurement:
     """What one method makes of one corruption on one seed."""
 
     key: str
@@ -65,7 +66,7 @@ class Cell:
     """Of training, with all that the method needs beside it."""
 
 
-class Trial:
+class Experiment:
     """One corruption on one seed: the data and the room that its methods share.
 
     Args:
@@ -76,7 +77,7 @@ class Trial:
     """
 
     def __init__(
-        self, world: World, corruption: Corruption, config: TrainConfig, folder: Path
+        self, world: LabData, corruption: Corruption, config: TrainConfig, folder: Path
     ) -> None:
         self.world, self.corruption, self.folder = world, corruption, folder
         self.config = replace(config, seed=world.seed, device="cpu")
@@ -108,7 +109,7 @@ class Trial:
         Args:
             name: of the folder.
             config: of training.
-            data: in place of the trial's.
+            data: in place of the experiment's.
         """
         shared = self.folder / "none"
         warm = (
@@ -159,29 +160,30 @@ def _corrected(result: TrainResult) -> dict[str, float]:
     return {prefix: item.reward for prefix, item in read_corrected(result.folder).items()}
 
 
-def _plain(learns: str, *, pairs: bool = False) -> Callable[[Trial], Fitted]:
-    def fit(trial: Trial) -> Fitted:
-        config = trial.settings(learns, pairs=pairs)
-        result = trial.train(f"{learns}+pairs" if pairs else learns, config)
-        measured = {} if config.outcome_only else _fitted(trial.data.train)
+def _plain(learns: str, *, pairs: bool = False) -> Callable[[Experiment], Fitted]:
+    def fit(experiment: Experiment) -> Fitted:
+        config = experiment.settings(learns, pairs=pairs)
+        result = experiment.train(f"{learns}+pairs" if pairs else learns, config)
+        measured = {} if config.outcome_only else _fitted(experiment.data.train)
         return result, {**measured, **_corrected(result)}
 
     return fit
 
 
-def _outcomes_in_pairs(trial: Trial) -> Fitted:
-    data = replace(trial.data, train=relabelled(trial.data.train, {}))
-    return trial.train("outcomes+pairs", trial.settings("joint", pairs=True), data), {}
+def _outcomes_in_pairs(experiment: Experiment) -> Fitted:
+    data = replace(experiment.data, train=relabelled(experiment.data.train, {}))
+    return experiment.train("outcomes+pairs", experiment.settings("joint", pairs=True), data), {}
 
 
-def _on(trial: Trial, name: str, learns: str, data: TrainingData) -> Fitted:
+def _on(experiment: Experiment, name: str, learns: str, programs: list[LabelledProgram]) -> Fitted:
     """Trains on other labels; prefixes that lost theirs count as measured."""
-    result = trial.train(name, trial.settings(learns), data)
-    return result, {**_fitted(trial.data.train), **_fitted(data.train), **_corrected(result)}
+    data = replace(experiment.data, train=programs)
+    result = experiment.train(name, experiment.settings(learns), data)
+    return result, {**_fitted(experiment.data.train), **_fitted(programs), **_corrected(result)}
 
 
-def _pooled(trial: Trial) -> Fitted:
-    return _on(trial, "pooled", "joint", replace(trial.data, train=pooled(trial.data.train)))
+def _pooled(experiment: Experiment) -> Fitted:
+    return _on(experiment, "pooled", "joint", pooled(experiment.data.train))
 
 
 def pooled(programs: Sequence[LabelledProgram]) -> list[LabelledProgram]:
@@ -197,21 +199,20 @@ def pooled(programs: Sequence[LabelledProgram]) -> list[LabelledProgram]:
     return relabelled(programs, counts)
 
 
-def _scan(trial: Trial) -> Fitted:
-    return _on(trial, "scan", "joint", replace(trial.data, train=scan(trial.data.train)))
+def _scan(experiment: Experiment) -> Fitted:
+    return _on(experiment, "scan", "joint", scan(experiment.data.train))
 
 
-def _nait(trial: Trial) -> Fitted:
+def _nait(experiment: Experiment) -> Fitted:
     rounds: list[TrainResult] = []
 
     def fit(programs: Sequence[LabelledProgram]) -> list[tuple[float, ...]]:
         name = f"nait-{len(rounds)}"
-        data = replace(trial.data, train=programs)
-        rounds.append(trial.train(name, trial.settings("none"), data))
-        return list(trial.scorer(rounds[-1]).score(programs))
+        data = replace(experiment.data, train=programs)
+        rounds.append(experiment.train(name, experiment.settings("none"), data))
+        return list(experiment.scorer(rounds[-1]).score(programs))
 
-    labelled = nait(trial.data.train, fit)
-    return _on(trial, "nait", "joint", replace(trial.data, train=labelled))
+    return _on(experiment, "nait", "joint", nait(experiment.data.train, fit))
 
 
 def _shuffled(programs: Sequence[LabelledProgram], seed: int) -> list[LabelledProgram]:
@@ -224,17 +225,18 @@ def _shuffled(programs: Sequence[LabelledProgram], seed: int) -> list[LabelledPr
     ]
 
 
-def _table_shuffled(trial: Trial) -> Fitted:
-    data = replace(trial.data, meta=_shuffled(trial.data.meta, trial.world.seed))
-    return _on(trial, "table-shuffled", "table", data)
+def _table_shuffled(experiment: Experiment) -> Fitted:
+    data = replace(experiment.data, meta=_shuffled(experiment.data.meta, experiment.world.seed))
+    result = experiment.train("table-shuffled", experiment.settings("table"), data)
+    return result, {**_fitted(data.train), **_corrected(result)}
 
 
-def _posterior_shuffled(trial: Trial) -> Fitted:
-    data = replace(trial.data, train=_shuffled(trial.data.train, trial.world.seed))
-    return _on(trial, "posterior-shuffled", "posterior", data)
+def _posterior_shuffled(experiment: Experiment) -> Fitted:
+    dealt = _shuffled(experiment.data.train, experiment.world.seed)
+    return _on(experiment, "posterior-shuffled", "posterior", dealt)
 
 
-STANDARD: Mapping[str, Callable[[Trial], Fitted]] = {
+STANDARD: Mapping[str, Callable[[Experiment], Fitted]] = {
     **{name: _plain(name) for name in LEARNS},
     "pooled": _pooled,
     "table-shuffled": _table_shuffled,
@@ -270,17 +272,17 @@ def corruption_of(corruption: str, method: str) -> str:
     return "" if method in WITHOUT_REWARDS else corruption
 
 
-def measure(trial: Trial, method: str, key: str) -> Cell:
+def measure(experiment: Experiment, method: str, key: str) -> Measurement:
     """Trains one method and measures it into the cell of this key."""
     start = time.monotonic()
-    result, rewards = STANDARD[method](trial)
+    result, rewards = STANDARD[method](experiment)
     seconds = time.monotonic() - start
-    world, corruption = trial.world, trial.corruption.text
+    world, corruption = experiment.world, experiment.corruption.text
     test = world.programs["test"]
-    scorer = trial.scorer(result)
+    scorer = experiment.scorer(result)
     scores = list(scorer.score(test))
     totals = [AGGREGATORS[scorer.reading.aggregator](s) for s in scores]
-    return Cell(
+    return Measurement(
         key=key,
         seed=world.seed,
         corruption=corruption_of(corruption, method),
@@ -293,7 +295,7 @@ def measure(trial: Trial, method: str, key: str) -> Cell:
     )
 
 
-def _errors(world: World, rewards: Mapping[str, float]) -> tuple[float, ...]:
+def _errors(world: LabData, rewards: Mapping[str, float]) -> tuple[float, ...]:
     """Squared errors, by train problem.
 
     The truth is itself measured: the variance of its own estimate, v (1 - v)/(n - 1), is taken
@@ -310,8 +312,8 @@ def _errors(world: World, rewards: Mapping[str, float]) -> tuple[float, ...]:
     return tuple(round(float(np.mean(list(e.values()))), DIGITS) for e in found.values())
 
 
-def _step_auc(world: World, scores: Sequence[Sequence[float]]) -> float | None:
-    rows: dict[str, tuple[float, int, int]] = {}
+def _step_auc(world: LabData, scores: Sequence[Sequence[float]]) -> float | None:
+    rows = {}
     for program, steps in zip(world.programs["test"], scores, strict=True):
         for prefix, score in zip(program.prefixes[:-1], steps, strict=False):
             k, n = world.test_truth.get(prefix, (0, 0))
@@ -319,8 +321,7 @@ def _step_auc(world: World, scores: Sequence[Sequence[float]]) -> float | None:
                 rows[prefix] = (score, k, n - k)
     if not rows:
         return None
-    table: np.ndarray[Any, np.dtype[np.float64]] = np.array(list(rows.values()), dtype=np.float64)
-    auc = weighted_auc(table[:, 0], table[:, 1], table[:, 2])
+    auc = weighted_auc(*(np.array(column) for column in zip(*rows.values(), strict=True)))
     return None if auc is None else round(auc, DIGITS)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from funprm.errors import DataError
 from funprm.evaluation.statistics import Interval, student_quantile
 from funprm.lab.config import LabConfig
-from funprm.lab.methods import Cell, corruption_of
+from funprm.lab.methods import Measurement, corruption_of
 
 Floats = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ class Results:
     """Of all cells."""
 
 
-def summarise(config: LabConfig, cells: Sequence[Cell], size: int = 8) -> Results:
+def summarise(config: LabConfig, cells: Sequence[Measurement], size: int = 8) -> Results:
     """Means and intervals of all cells.
 
     Args:
@@ -106,8 +106,8 @@ def summarise(config: LabConfig, cells: Sequence[Cell], size: int = 8) -> Result
 
 
 def _cell(
-    table: Mapping[tuple[int, str, str], Cell], seed: int, corruption: str, name: str
-) -> Cell:
+    table: Mapping[tuple[int, str, str], Measurement], seed: int, corruption: str, name: str
+) -> Measurement:
     if name == CHOSEN:
         rivals = [table[seed, corruption, m] for m in CANDIDATES if (seed, corruption, m) in table]
         return max(rivals, key=lambda cell: cell.criterion)
@@ -117,8 +117,8 @@ def _cell(
 def _row(
     corruption: str,
     name: str,
-    own: Sequence[Cell],
-    found: Mapping[str, Sequence[Cell]],
+    own: Sequence[Measurement],
+    found: Mapping[str, Sequence[Measurement]],
     size: int,
 ) -> Row:
     values = _values(own, size)
@@ -135,9 +135,9 @@ def _row(
     )
 
 
-def _values(cells: Sequence[Cell], size: int) -> dict[str, list[Floats]]:
+def _values(cells: Sequence[Measurement], size: int) -> dict[str, list[Floats]]:
     """Every measure of every seed by problem; one number where it has no terms."""
-    pick: Mapping[str, Callable[[Cell], Iterable[float]]] = {
+    pick: Mapping[str, Callable[[Measurement], Iterable[float]]] = {
         "error": lambda cell: cell.errors,
         "step_auc": lambda cell: () if cell.step_auc is None else (cell.step_auc,),
         "best_of_n": lambda cell: cell.choices[str(size)],
@@ -149,7 +149,7 @@ def _values(cells: Sequence[Cell], size: int) -> dict[str, list[Floats]]:
 
 
 def _differences(
-    values: Mapping[str, Sequence[Floats]], baseline: Sequence[Cell], size: int
+    values: Mapping[str, Sequence[Floats]], baseline: Sequence[Measurement], size: int
 ) -> dict[str, Interval]:
     if not baseline:
         return {}

@@ -11,11 +11,11 @@ from funprm.interfaces import Progress
 from funprm.lab import corruptions, methods
 from funprm.lab.config import LabConfig
 from funprm.lab.corruptions import Corruption, parse_corruption
-from funprm.lab.methods import Cell, Trial, cell_key, check_methods, measure
+from funprm.lab.methods import Experiment, Measurement, cell_key, check_methods, measure
 from funprm.lab.parallel import each_seed
 from funprm.lab.report import write_reports
 from funprm.lab.results import summarise
-from funprm.lab.world import World, open_world
+from funprm.lab.world import LabData, open_world
 from funprm.prm.identity import base_identity
 from funprm.records import Json, key_of
 from funprm.store import RecordFile, RunFolder
@@ -109,21 +109,21 @@ def work_seed(config: LabConfig, seed: int) -> None:
 
 
 def _measured(
-    config: LabConfig, world: World, corruption: Corruption, keys: Mapping[str, str]
-) -> Iterator[Cell]:
+    config: LabConfig, world: LabData, corruption: Corruption, keys: Mapping[str, str]
+) -> Iterator[Measurement]:
     with tempfile.TemporaryDirectory(prefix="funprm-lab-") as folder:
-        trial = Trial(world, corruption, config.train, Path(folder))
+        experiment = Experiment(world, corruption, config.train, Path(folder))
         for name, key in keys.items():
-            yield measure(trial, name, key)
+            yield measure(experiment, name, key)
 
 
-def _file(config: LabConfig, seed: int) -> RecordFile[Cell]:
+def _file(config: LabConfig, seed: int) -> RecordFile[Measurement]:
     folder = Path(config.output) / "cells"
     folder.mkdir(parents=True, exist_ok=True)
-    return RecordFile(folder / f"seed-{seed}.jsonl", Cell)
+    return RecordFile(folder / f"seed-{seed}.jsonl", Measurement)
 
 
-def _stored(config: LabConfig, seed: int) -> dict[str, Cell]:
+def _stored(config: LabConfig, seed: int) -> dict[str, Measurement]:
     return {cell.key: cell for cell in _file(config, seed)}
 
 
@@ -133,7 +133,7 @@ def _count(config: LabConfig) -> int:
     return sum(path.read_bytes().count(b"\n") for path in paths if path.exists())
 
 
-def stored_cells(config: LabConfig) -> list[Cell]:
+def stored_cells(config: LabConfig) -> list[Measurement]:
     """All wanted cells that are stored, seed after seed."""
     settings, found = _settings(config), []
     for seed in range(config.seeds):

@@ -19,6 +19,7 @@ from funprm import __version__, registry
 from funprm.disk import write_atomically
 from funprm.interfaces import Executor, Job, Policy, Request
 from funprm.lab.config import LabConfig
+from funprm.pipeline.sampling import prefix_key
 from funprm.prompts import render_statement
 from funprm.records import LabelledProgram, Problem, Split, key_of
 from funprm.steps import find_steps, step_texts
@@ -33,7 +34,7 @@ Outcomes = str
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class LabData:
     """What one seed's cells share."""
 
     key: str = ""
@@ -62,7 +63,7 @@ class _Wanted:
     index: int
 
 
-def open_world(config: LabConfig, seed: int, folder: Path) -> World:
+def open_world(config: LabConfig, seed: int, folder: Path) -> LabData:
     """The world of a seed: read from `folder`, or sampled, judged and stored there.
 
     Args:
@@ -73,7 +74,7 @@ def open_world(config: LabConfig, seed: int, folder: Path) -> World:
     path = folder / f"world-{seed}.json.gz"
     key = world_key(config, seed)
     if path.exists():
-        world = msgspec.json.decode(gzip.decompress(path.read_bytes()), type=World)
+        world = msgspec.json.decode(gzip.decompress(path.read_bytes()), type=LabData)
         if world.key == key:
             return world
     world = _Builder(config, seed).build()
@@ -96,7 +97,7 @@ class _Builder:
         self._verdicts: dict[tuple[str, str], bool | None] = {}
         self._completions = 0
 
-    def build(self) -> World:
+    def build(self) -> LabData:
         """The whole world."""
         start = time.monotonic()
         try:
@@ -109,7 +110,7 @@ class _Builder:
             test_truth = self._complete(policy, problems, chosen, range(self._sizes.truth))
         finally:
             self._executor.close()
-        return World(
+        return LabData(
             key=world_key(self._config, self._seed),
             seed=self._seed,
             programs=programs,
@@ -246,7 +247,7 @@ def _labelled(wanted: _Wanted, code: str, passed: bool | None) -> LabelledProgra
         problem_id=problem.problem_id,
         statement=render_statement(problem),
         steps=step_texts(code, ends),
-        prefixes=tuple(key_of("prefix", problem.problem_id, code[:end]) for end in ends),
+        prefixes=tuple(prefix_key(problem.problem_id, code[:end]) for end in ends),
         k=(*zeros, int(bool(passed))),
         n=(*zeros, int(passed is not None)),
     )

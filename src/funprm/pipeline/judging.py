@@ -28,7 +28,7 @@ Which = Literal["hidden", "public", "probe"]
 
 
 @dataclass
-class Docket:
+class VerdictIndex:
     """Which programs are judged by which suites, and under which keys.
 
     A verdict is either of the whole suite, found out as soon as possible, or of each of its cases:
@@ -101,7 +101,7 @@ class Docket:
 
 def judge_programs(run: Run) -> None:
     """Judge every distinct program that has no verdict yet into `verdicts.jsonl`."""
-    wanted = [job for _, job in Docket(run).jobs()]
+    wanted = [job for _, job in VerdictIndex(run).jobs()]
     with run.file("verdicts", Verdict) as file:
         stored = {verdict.key: verdict.status for verdict in file}
         missing = [
@@ -149,7 +149,7 @@ _REASONS = 3
 take_verdicts = Grown(
     file="verdicts",
     kind=Verdict,
-    plan=lambda run: ((job.key, problem_id) for problem_id, job in Docket(run).jobs()),
+    plan=lambda run: ((job.key, problem_id) for problem_id, job in VerdictIndex(run).jobs()),
     hand=hand_verdicts,
     counts=lambda verdict: verdict.status is not Status.NOT_JUDGED,
 )
@@ -172,12 +172,12 @@ execute = Stage(
 def _reward(run: Run) -> None:
     """Count passed and judged completions of every step into `rewards.jsonl`."""
     tallies = rollout_tallies(run)
-    docket = Docket(run)
+    verdict_index = VerdictIndex(run)
     run.progress.start("reward", len(run.generations))
 
     def counted() -> Iterator[Reward]:
         for generation in run.generations.values():
-            yield from rewards_of(run, docket, tallies, generation)
+            yield from rewards_of(run, verdict_index, tallies, generation)
             run.progress.advance()
 
     run.folder.write("rewards", counted())
@@ -221,16 +221,16 @@ reward: Stage = Stage(
 
 def rollout_tallies(run: Run) -> dict[str, Tally]:
     """Passed, judged and not judged completions by prefix key."""
-    docket = Docket(run)
+    verdict_index = VerdictIndex(run)
     outcomes: dict[str, list[bool | None]] = {}
     for completed in run.rollouts.values():
-        passed = _passed(docket, run.problems[completed.problem_id], completed)
+        passed = _passed(verdict_index, run.problems[completed.problem_id], completed)
         outcomes.setdefault(completed.prefix, []).append(passed)
     return {prefix: tally(found) for prefix, found in outcomes.items()}
 
 
 def rewards_of(
-    run: Run, docket: Docket, tallies: dict[str, Tally], generation: Generation
+    run: Run, verdict_index: VerdictIndex, tallies: dict[str, Tally], generation: Generation
 ) -> Iterable[Reward]:
     """The rewards of one generation's measured steps, from tallies by prefix."""
     problem = run.problems[generation.problem_id]
@@ -240,7 +240,7 @@ def rewards_of(
         final = step == len(ends) - 1
         if not final and prefix not in tallies:
             continue
-        found = tally([_passed(docket, problem, generation)]) if final else tallies[prefix]
+        found = tally([_passed(verdict_index, problem, generation)]) if final else tallies[prefix]
         yield Reward(
             key=key_of("reward", generation.key, step),
             generation=generation.key,
@@ -254,10 +254,12 @@ def rewards_of(
         )
 
 
-def _passed(docket: Docket, problem: Problem, program: Generation | Rollout) -> bool | None:
+def _passed(
+    verdict_index: VerdictIndex, problem: Problem, program: Generation | Rollout
+) -> bool | None:
     if isinstance(program, Rollout) and not program.kept:
         return None
-    verdict = docket.verdict(problem, "hidden", program.code)
+    verdict = verdict_index.verdict(problem, "hidden", program.code)
     return None if verdict is None else verdict.passed
 
 

@@ -12,7 +12,8 @@ from funprm.config import RunConfig
 from funprm.disk import write_atomically
 from funprm.evaluation.comparison import Curve, Outcomes, compare, contrasts, curve, outcomes
 from funprm.evaluation.selection import Candidate, Selector
-from funprm.pipeline.judging import Docket
+from funprm.pipeline.judging import VerdictIndex
+from funprm.pipeline.model_cards import write_cards
 from funprm.pipeline.run import Run
 from funprm.pipeline.selecting import candidates_of, choice_key, select, selectors_of
 from funprm.pipeline.stage import Outcome, Stage, derived
@@ -71,7 +72,7 @@ class RunResult:
 
 
 def _report(run: Run) -> None:
-    """Write `report.html`, `summary.json`, `table.txt` and `curves.png`."""
+    """Write `report.html`, `summary.json`, `table.txt`, `curves.png`; add to the models' cards."""
     run.progress.start("report", 0)
     pools = candidates_of(run)
     chosen = selectors_of(run, pools.values())
@@ -82,6 +83,7 @@ def _report(run: Run) -> None:
     write_atomically(folder / "table.txt", render(data, plain=True).encode())
     write_picture(data, folder / "curves.png")
     write_report(data, folder / "report.html")
+    write_cards(run, data)
 
 
 def _files(run: Run) -> list[Path]:
@@ -269,7 +271,7 @@ class _Views:
     def __init__(self, run: Run, corrected: Mapping[str, float]) -> None:
         self.run = run
         self.corrected = corrected
-        self.docket = Docket(run)
+        self.verdict_index = VerdictIndex(run)
         self.scores: dict[str, list[Score]] = {}
         self.rewards: dict[str, dict[int, Reward]] = {}
         self.chosen_by: dict[str, list[str]] = {}
@@ -284,7 +286,7 @@ class _Views:
         """One candidate with its verdict and functions."""
         generation = self.run.generations[candidate.generation]
         problem = self.run.problems[generation.problem_id]
-        verdict = self.docket.verdict(problem, "hidden", generation.code)
+        verdict = self.verdict_index.verdict(problem, "hidden", generation.code)
         return CandidateView(
             index=candidate.index,
             verdict=verdict.status if verdict else Status.NOT_JUDGED,
@@ -307,7 +309,7 @@ class _Views:
                 scores={s.model: s.scores[i] for s in self.scores.get(key, ()) if s.scores},
                 k=item.k if item else 0,
                 n=item.n if item else 0,
-                corrected=self.corrected.get(item.prefix) if item else None,
+                corrected=self.corrected.get(item.prefix) if item and not item.final else None,
             )
 
 

@@ -10,7 +10,7 @@ from funprm.config import RunConfig
 from funprm.errors import ConfigError, nearest
 from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
-from funprm.pipeline.judging import Docket
+from funprm.pipeline.judging import VerdictIndex
 from funprm.pipeline.run import Run
 from funprm.pipeline.stage import Outcome, Stage, derived_records, listed
 from funprm.pipeline.training import score
@@ -90,24 +90,24 @@ def choice(
 
 def candidates_of(run: Run) -> dict[str, list[Candidate]]:
     """The candidates of every test problem, with all that selectors may look at."""
-    docket = Docket(run)
+    verdict_index = VerdictIndex(run)
     scores: dict[str, dict[str, Score]] = {}
     for item in run.scores.values():
         scores.setdefault(item.generation, {})[item.model] = item
     table: dict[str, list[Candidate]] = {}
     for generation in run.of_split("test"):
         problem = run.problems[generation.problem_id]
-        candidate = _candidate(docket, problem, generation, scores.get(generation.key, {}))
+        candidate = _candidate(verdict_index, problem, generation, scores.get(generation.key, {}))
         table.setdefault(problem.problem_id, []).append(candidate)
     return table
 
 
 def _candidate(
-    docket: Docket, problem: Problem, generation: Generation, scores: dict[str, Score]
+    verdict_index: VerdictIndex, problem: Problem, generation: Generation, scores: dict[str, Score]
 ) -> Candidate:
-    hidden = docket.verdict(problem, "hidden", generation.code)
-    public = docket.verdict(problem, "public", generation.code)
-    probe = docket.verdict(problem, "probe", generation.code)
+    hidden = verdict_index.verdict(problem, "hidden", generation.code)
+    public = verdict_index.verdict(problem, "public", generation.code)
+    probe = verdict_index.verdict(problem, "probe", generation.code)
     known = {name: item.scores for name, item in scores.items()}
     return candidate(generation, known, hidden, public, probe)
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from funprm.errors import ModelError
+from funprm.language_models import fitting_threads
 from funprm.prm.batches import padded
 from funprm.prm.identity import scorer_identity
-from funprm.prm.models.network import RewardModel, fitting_threads
+from funprm.prm.models.network import RewardModel
 from funprm.prm.models.opening import open_saved, read_settings
 from funprm.prm.reading import reading_of
 from funprm.prm.rendering import Encoded

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 from funprm.config import TrainConfig
 from funprm.errors import ModelError
 from funprm.prm.models import frozen
-from funprm.prm.models.frozen import HEAD, LIKELIHOODS, Bank
+from funprm.prm.models.frozen import HEAD, LIKELIHOODS, FeatureCache
 from funprm.prm.scoring import PrmScorer
 from funprm.prm.training.loop import train
 from tests.prm.precision import double_precision
@@ -38,11 +38,11 @@ def config(base: Path) -> Callable[..., TrainConfig]:
 
 
 def test_features_are_the_language_models_own(base: Path) -> None:
-    bank = Bank(str(base), "", "cpu", 64)
-    (found,) = bank.look_up(DATA.train[:1])
+    cache = FeatureCache(str(base), "", "cpu", 64)
+    (found,) = cache.look_up(DATA.train[:1])
     assert found is not None
-    rows = bank.matrix[found.tokens[0] :][: len(found.markers)]
-    (encoded,) = bank.renderer.encode_all(DATA.train[:1], 64)
+    rows = cache.matrix[found.tokens[0] :][: len(found.markers)]
+    (encoded,) = cache.renderer.encode_all(DATA.train[:1], 64)
     assert encoded is not None
     network = AutoModelForCausalLM.from_pretrained(base)
     with torch.inference_mode():
@@ -62,7 +62,7 @@ def test_features_are_the_language_models_own(base: Path) -> None:
 
 
 def test_features_do_not_depend_on_the_company(base: Path) -> None:
-    together, alone = Bank(str(base), "", "cpu", 64), Bank(str(base), "", "cpu", 64)
+    together, alone = FeatureCache(str(base), "", "cpu", 64), FeatureCache(str(base), "", "cpu", 64)
     many = together.look_up(DATA.train)
     (one,) = alone.look_up(DATA.train[5:6])
     where = many[5]
@@ -100,7 +100,7 @@ def test_features_are_computed_once(
     config: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(config(**learns("none"), epochs=0.5), DATA, tmp_path / "a")
-    monkeypatch.setattr(Bank, "_add", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(FeatureCache, "_add", lambda *_: pytest.fail("computed again"))
     train(config(**learns("orm"), epochs=0.5), DATA, tmp_path / "b")
     assert list(PrmScorer(tmp_path / "a" / "model", "cpu").score(DATA.train[:2]))
 

@@ -9,7 +9,7 @@ import msgspec
 from funprm.datasets._docstring_examples import example_inputs, examples, tested_inputs
 from funprm.datasets._files import Source
 from funprm.datasets._probes import probe_cases, probe_suite
-from funprm.datasets.base import Content, Facts, FileDataset
+from funprm.datasets.base import FileDataset, ProblemBody, ProblemHeader
 from funprm.datasets.evalplus import Version
 from funprm.datasets.evalplus.differential import check_against_reference
 from funprm.errors import DataError
@@ -77,10 +77,10 @@ class HumanEvalDataset(FileDataset[_HumanEvalRow]):
             elsewhere="HumanEval.jsonl.gz from the repository openai/human-eval, folder data",
         )
 
-    def _facts(self, row: _HumanEvalRow) -> Facts:
-        return Facts(problem_id=row.task_id, platform="humaneval")
+    def _header(self, row: _HumanEvalRow) -> ProblemHeader:
+        return ProblemHeader(problem_id=row.task_id, platform="humaneval")
 
-    def _content(self, row: _HumanEvalRow, where: str) -> Content:
+    def _body(self, row: _HumanEvalRow, where: str) -> ProblemBody:
         prelude = self.prelude + _imports(row.prompt)
         suite = Suite(
             kind="functional", entry_point=row.entry_point, prelude=prelude, seconds=self.seconds
@@ -88,7 +88,7 @@ class HumanEvalDataset(FileDataset[_HumanEvalRow]):
         public, inputs = _docstring_cases(row)
         tested = [*row.base_input, *(row.plus_input or []), *tested_inputs(row.test, "candidate")]
         probes = probe_cases(inputs, self.probes, f"{self.seed} {row.task_id}", hidden=tested)
-        return Content(
+        return ProblemBody(
             statement=f"Complete the function `{row.entry_point}` as its docstring says.",
             starter_code=row.prompt.strip("\n") + "\n",
             hidden=replace(suite, kind="check", code=_humaneval_check(row, where)),

@@ -10,7 +10,7 @@ from funprm.datasets._docstring_examples import tested_inputs
 from funprm.datasets._files import Source
 from funprm.datasets._probes import probe_cases, probe_suite
 from funprm.datasets._split import Fractions
-from funprm.datasets.base import Content, Facts, FileDataset
+from funprm.datasets.base import FileDataset, ProblemBody, ProblemHeader
 from funprm.datasets.evalplus import Version
 from funprm.errors import DataError
 from funprm.python_source import functions, parsed
@@ -81,19 +81,19 @@ class MbppDataset(FileDataset[_MbppRow]):
             elsewhere="mbpp.jsonl or sanitized-mbpp.json of google-research/google-research, mbpp",
         )
 
-    def _facts(self, row: _MbppRow) -> Facts:
+    def _header(self, row: _MbppRow) -> ProblemHeader:
         number = str(row.task_id).rpartition("/")[2]
-        return Facts(problem_id=f"Mbpp/{number}", platform="mbpp")
+        return ProblemHeader(problem_id=f"Mbpp/{number}", platform="mbpp")
 
-    def _split(self, row: _MbppRow, facts: Facts) -> Split | None:
+    def _split(self, row: _MbppRow, header: ProblemHeader) -> Split | None:
         if self.split != "official":
-            return super()._split(row, facts)
-        number = facts.problem_id.partition("/")[2]
+            return super()._split(row, header)
+        number = header.problem_id.partition("/")[2]
         if not number.isdecimal() or 10 < int(number) <= 510:
             return "test"
         return "validation" if 510 < int(number) <= 600 else "train"
 
-    def _content(self, row: _MbppRow, where: str) -> Content:
+    def _body(self, row: _MbppRow, where: str) -> ProblemBody:
         name = _asserted(row)
         if not name:
             raise DataError(
@@ -108,7 +108,7 @@ class MbppDataset(FileDataset[_MbppRow]):
             for tests in (shown, [*row.test_list, *row.challenge_test_list, row.test])
         )
         probes = probe_cases(public, self.probes, f"{self.seed} {number}", hidden=hidden)
-        return Content(
+        return ProblemBody(
             statement=_mbpp_statement(row.prompt or row.text, shown),
             hidden=replace(suite, code=_mbpp_check(row, name)),
             public=replace(suite, code=_assertions(row, name, shown)) if shown else None,

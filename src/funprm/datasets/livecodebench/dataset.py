@@ -13,7 +13,7 @@ import msgspec
 from funprm.datasets._docstring_examples import decode_arguments
 from funprm.datasets._files import Source
 from funprm.datasets._probes import MAX_CHARACTERS, PROBE_SECONDS, probe_cases
-from funprm.datasets.base import Content, DatedDataset, Facts, check_values
+from funprm.datasets.base import DatedDataset, ProblemBody, ProblemHeader, check_values
 from funprm.datasets.livecodebench.packed import unpack_text
 from funprm.errors import ConfigError, DataError
 from funprm.records import Case, Difficulty, Json, Split, Suite
@@ -106,26 +106,26 @@ class LiveCodeBenchDataset(DatedDataset[_Row]):
         platforms = f" on {'/'.join(self.platforms)}" if self.platforms else ""
         return f"{super()._selection()}{platforms}"
 
-    def _facts(self, row: _Row) -> Facts:
-        return Facts(
+    def _header(self, row: _Row) -> ProblemHeader:
+        return ProblemHeader(
             problem_id=row.question_id,
             platform=row.platform,
             difficulty=row.difficulty,
             day=row.contest_date[:10],
         )
 
-    def _split(self, row: _Row, facts: Facts) -> Split | None:
-        if self.platforms and facts.platform not in self.platforms:
+    def _split(self, row: _Row, header: ProblemHeader) -> Split | None:
+        if self.platforms and header.platform not in self.platforms:
             return None
-        return super()._split(row, facts)
+        return super()._split(row, header)
 
-    def _content(self, row: _Row, where: str) -> Content:
+    def _body(self, row: _Row, where: str) -> ProblemBody:
         tests = _tests(row, where)
         if not tests:
             raise DataError(f"{where} has no tests; exclude it")
         name = row.fn_name or _function_name(row, where)
         public = [Case(input=t.input, output=t.output) for t in tests if t.public]
-        return Content(
+        return ProblemBody(
             statement=row.question_content,
             starter_code=row.starter_code,
             hidden=self._suite(name, [Case(input=t.input, output=t.output) for t in tests]),

@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel
 
 from funprm.errors import PolicyError
-from funprm.language_models import suitable_threads
+from funprm.language_models import fitting_threads
 from funprm.policies.huggingface.flight import Flight
 from funprm.policies.huggingface.rows import Continuation, Row, Rule, Waiting
 
@@ -51,7 +51,7 @@ class Sampler:
             try:
                 while flight.goes_on():
                     # Not around the yield: what is done there has threads of its own.
-                    with suitable_threads(self._model):
+                    with fitting_threads(self._model):
                         ended = flight.step()
                     if heard is not None:
                         heard(flight.drawn, flight.held())

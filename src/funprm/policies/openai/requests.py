@@ -27,6 +27,7 @@ _ADAPTABLE: dict[str, str | None] = {
     "n": None,
     "seed": None,
     "logprobs": None,
+    "top_logprobs": None,
     "stop": None,
 }
 """Parameters that a server may refuse, with their other name; None: it can do without."""
@@ -83,7 +84,9 @@ class Form:
         else:
             body["seed"] = first.seed % _SEEDS
         if self.logprobs:
-            body["logprobs"] = True if endpoint == "chat" else 1
+            # Without the number of others beside, llama-cpp-python gives none of a chat.
+            chat: dict[str, Json] = {"logprobs": True, "top_logprobs": 0}
+            body |= chat if endpoint == "chat" else {"logprobs": 1}
         body |= self.extra_body
         name = key_of("openai_api", [request.key for request in requests])
         return Call(path=PATHS[endpoint], body=body, name=name)
@@ -130,6 +133,8 @@ class Dialect:
             value, other = spoken.pop(name), _ADAPTABLE[name]
             if other is not None:
                 spoken[other] = value
+        if "logprobs" in self.unknown:
+            spoken.pop("top_logprobs", None)  # alone it is refused in turn
         return spoken
 
     def learn(self, error: RejectedError, spoken: Mapping[str, Json]) -> bool:

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from funprm.config import TrainConfig
 from funprm.errors import ModelError
+from funprm.language_models import fitting_threads
 from funprm.prm.batches import padded
 from funprm.prm.identity import resolve_base
 from funprm.prm.models.network import (
     Opened,
     RewardModel,
     device_of,
-    fitting_threads,
     open_language_model,
 )
 from funprm.prm.rendering import Encoded, Renderer, Tokenizer
@@ -46,7 +46,7 @@ Program = tuple[str, tuple[str, ...]]
 """Statement and steps."""
 
 
-class Bank:
+class FeatureCache:
     """Features of all programs seen by this process, on one trunk.
 
     Args:
@@ -70,7 +70,7 @@ class Bank:
         self._rows = 0
 
     def serves(self, base: str, marker: str, device: str, max_tokens: int) -> bool:
-        """Whether a bank made with these arguments would be the same."""
+        """Whether a cache made with these arguments would be the same."""
         return (
             base == self._base
             and marker in (self._marker, self.renderer.marker)
@@ -179,16 +179,16 @@ def _digest(network: nn.Module) -> str:
     return found.hexdigest()
 
 
-_banks: list[Bank] = []
+_caches: list[FeatureCache] = []
 
 
-def bank_of(base: str, marker: str, device: str, max_tokens: int) -> Bank:
+def cache_of(base: str, marker: str, device: str, max_tokens: int) -> FeatureCache:
     """The process's features of a trunk, shared by all trainings; those of one trunk at a time."""
-    for bank in _banks:
-        if bank.serves(base, marker, device, max_tokens):
-            return bank
-    _banks[:] = [Bank(base, marker, device, max_tokens)]
-    return _banks[0]
+    for cache in _caches:
+        if cache.serves(base, marker, device, max_tokens):
+            return cache
+    _caches[:] = [FeatureCache(base, marker, device, max_tokens)]
+    return _caches[0]
 
 
 class Head(nn.Module):
@@ -240,18 +240,25 @@ class FrozenModel(RewardModel):
     """A head on stored features, called as any reward model.
 
     Args:
-        bank: the features.
+        cache: the features.
         head: what is trained.
     """
 
-    def __init__(self, bank: Bank, head: Head) -> None:
+    def __init__(self, cache: FeatureCache, head: Head) -> None:
         super().__init__(head)
-        self._bank = bank
+        self._cache = cache
 
     @property
     def unshared(self) -> str:
-        """Nothing to share here: the bank has done it."""
+        """Nothing to share here: the cache has done it."""
         return ""
+
+    def fit_inputs(self, programs: Sequence[Encoded]) -> None:
+        """Standardise features by those of the programs, unless that is done."""
+        rows = [program.tokens[0] + step for program in programs for step in program.markers]
+        if rows:
+            head: Head = self.network
+            head.standardise(self._cache.matrix[rows])
 
     def forward(self, tokens: Tensor, program: Tensor, position: Tensor) -> Tensor:
         """Logits z, float32 [R].
@@ -261,38 +268,32 @@ class FrozenModel(RewardModel):
             program: the program of each wanted step, int64 [R].
             position: the step's number, int64 [R].
         """
-        logits: Tensor = self.network(self._bank.matrix[tokens[program, 0] + position])
+        logits: Tensor = self.network(self._cache.matrix[tokens[program, 0] + position])
         return logits
 
 
 class FrozenRenderer(Renderer):
-    """Renders programs as rows of features; the first programs set the head's scales.
+    """Renders programs as rows of features.
 
     Args:
-        bank: where the features are.
-        model: the model whose head reads them.
+        cache: where the features are.
         settings: what is stored beside the head.
     """
 
-    def __init__(self, bank: Bank, model: FrozenModel, settings: Mapping[str, Json]) -> None:
-        self._bank, self._model, self._settings = bank, model, settings
-        self.marker, self.marker_id = bank.renderer.marker, bank.renderer.marker_id
+    def __init__(self, cache: FeatureCache, settings: Mapping[str, Json]) -> None:
+        self._cache, self._settings = cache, settings
+        self.marker, self.marker_id = cache.renderer.marker, cache.renderer.marker_id
         self.pad_id = 0
 
     def settings(self) -> Mapping[str, Json]:
         """Rendering, marker, trunk and head."""
-        return {**self._bank.renderer.settings(), **self._settings}
+        return {**self._cache.renderer.settings(), **self._settings}
 
     def encode_all(
         self, programs: Sequence[LabelledProgram], max_tokens: int
     ) -> list[Encoded | None]:
         """As `Renderer.encode_all`, with rows of features for tokens."""
-        found = self._bank.look_up(programs)
-        rows = [e.tokens[0] + step for e in found if e is not None for step in e.markers]
-        if rows:
-            head: Head = self._model.network
-            head.standardise(self._bank.matrix[rows])
-        return found
+        return self._cache.look_up(programs)
 
 
 def open_frozen(config: TrainConfig) -> Opened:
@@ -302,9 +303,9 @@ def open_frozen(config: TrainConfig) -> Opened:
         ModelError: there is no usable model of that name.
         ConfigError: the tokenizer has no marker.
     """
-    bank = bank_of(resolve_base(config.base), config.marker, config.device, config.max_tokens)
-    head = Head(bank.width, config.head_hidden, config.seed)
-    return _opened(bank, head, config.head_hidden)
+    cache = cache_of(resolve_base(config.base), config.marker, config.device, config.max_tokens)
+    head = Head(cache.width, config.head_hidden, config.seed)
+    return _opened(cache, head, config.head_hidden)
 
 
 def open_saved_frozen(folder: Path, settings: Mapping[str, Json], device: str) -> Opened:
@@ -314,9 +315,9 @@ def open_saved_frozen(folder: Path, settings: Mapping[str, Json], device: str) -
         ModelError: its head is missing, or its trunk is another one by now.
     """
     base = str(settings["base"])
-    bank = bank_of(resolve_base(base), settings["marker"], device, settings["max_tokens"])
-    head = Head(bank.width, settings["head_hidden"], 0)
-    if settings["trunk"] != bank.digest or settings["features"] != FEATURES:
+    cache = cache_of(resolve_base(base), settings["marker"], device, settings["max_tokens"])
+    head = Head(cache.width, settings["head_hidden"], 0)
+    if settings["trunk"] != cache.digest or settings["features"] != FEATURES:
         raise ModelError(
             f"{folder} was trained on features of another version of {base}: train again"
         )
@@ -324,11 +325,11 @@ def open_saved_frozen(folder: Path, settings: Mapping[str, Json], device: str) -
         head.load_state_dict(load_file(folder / HEAD))
     except (OSError, RuntimeError) as error:
         raise ModelError(f"{folder / HEAD} is missing or damaged: train again") from error
-    return _opened(bank, head, settings["head_hidden"])
+    return _opened(cache, head, settings["head_hidden"])
 
 
-def _opened(bank: Bank, head: Head, hidden: int) -> Opened:
-    model = FrozenModel(bank, head.to(bank.device))
-    settings: dict[str, Any] = {"features": FEATURES, "trunk": bank.digest, "head_hidden": hidden}
-    tokenizer: Tokenizer = bank.tokenizer
-    return Opened(model, tokenizer, FrozenRenderer(bank, model, settings), bank.max_tokens)
+def _opened(cache: FeatureCache, head: Head, hidden: int) -> Opened:
+    model = FrozenModel(cache, head.to(cache.device))
+    settings: dict[str, Any] = {"features": FEATURES, "trunk": cache.digest, "head_hidden": hidden}
+    tokenizer: Tokenizer = cache.tokenizer
+    return Opened(model, tokenizer, FrozenRenderer(cache, settings), cache.max_tokens)

@@ -7,7 +7,7 @@ marker: the whole program) and `AutoModelForTokenClassification` (all positions,
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +18,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from funprm.errors import ConfigError, ModelError
-from funprm.prm.rendering import Renderer, Tokenizer
+from funprm.prm.rendering import Encoded, Renderer, Tokenizer
 from funprm.prm.sharing import Statement, other_layers
 
 Network = Any
 """A sequence classifier of the transformers library, or a peft model of one (no static types)."""
-
-SMALL = 20_000_000
-"""Parameters below which a model is small (see `fitting_threads`)."""
 
 
 class RewardModel(nn.Module):
@@ -65,6 +62,9 @@ class RewardModel(nn.Module):
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self._bf16):
             hidden = statement.follow(tokens).last_hidden_state
         return self._score(hidden[program, position])
+
+    def fit_inputs(self, programs: Sequence[Encoded]) -> None:
+        """Take scales of inputs from the first programs of a training; most models need none."""
 
     @property
     def unshared(self) -> str:
@@ -108,27 +108,6 @@ def classifier_of(network: Network) -> Network:
 def _head_dtype(classifier: Network) -> torch.dtype:
     dtype: torch.dtype = next(classifier.score.parameters()).dtype
     return dtype
-
-
-@contextlib.contextmanager
-def fitting_threads(model: nn.Module) -> Iterator[None]:
-    """One thread for a small model on a CPU, as many as before for all others.
-
-    Its operations are too short to share: two threads gain little on an idle machine and wait for
-    each other, spinning, on a busy one (up to 27 times slower, measured). One thread also
-    makes results independent of the number of cores.
-    """
-    first = next(model.parameters())
-    small = sum(p.numel() for p in model.parameters()) < SMALL
-    if first.device.type != "cpu" or not small:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,9 @@ import torch
 
 from funprm.config import TrainConfig
 from funprm.errors import ConfigError, TrainingError
+from funprm.language_models import fitting_threads
 from funprm.prm.correction.base import Correction
 from funprm.prm.folder import load, store, warmup_of
-from funprm.prm.models.network import fitting_threads
 from funprm.prm.models.opening import save
 from funprm.prm.records import CurvePoint, Validation, write_corrected, write_curves
 from funprm.prm.rendering import Encoded

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funprm.evaluation.aggregation import AGGREGATORS
+from funprm.evaluation.score_measures import brier, weighted_auc
+from funprm.evaluation.selection import expected_choice
 from funprm.prm.records import Validation
 from funprm.records import LabelledProgram
 
@@ -54,23 +56,9 @@ def metrics(
         oracle=_mean(outcomes[s].max() for s in sets),
         outcome_auc=weighted_auc(last, outcomes, 1 - outcomes),
         step_auc=_step_auc(programs, scores),
-        brier=float(np.square(last - outcomes).mean()),
+        brier=brier(outcomes, last),
     )
     return found, tuple(by_problem)
-
-
-def expected_choice(totals: Floats, outcomes: Floats, size: int) -> float:
-    """Expected outcome of the best-scored of `size` programs drawn without replacement.
-
-    The program with a programs below it is the best of a draw with probability
-    C(a, size-1) / C(N, size); equal scores share their ranks' probabilities.
-    """
-    order = np.argsort(totals, kind="stable")
-    below = np.arange(len(totals))
-    chance = np.array([math.comb(a, size - 1) for a in below]) / math.comb(len(totals), size)
-    _, first, counts = np.unique(totals[order], return_index=True, return_counts=True)
-    shared = np.repeat(np.add.reduceat(chance, first) / counts, counts)
-    return float((shared * outcomes[order]).sum())
 
 
 def not_worse(new: Sequence[float], top: Sequence[float]) -> bool:
@@ -84,22 +72,6 @@ def not_worse(new: Sequence[float], top: Sequence[float]) -> bool:
     if len(gap) == 1:
         return bool(gap[0] <= 0)
     return bool(gap.mean() <= gap.std(ddof=1) / math.sqrt(len(gap)))
-
-
-def weighted_auc(scores: Floats, positive: Floats, negative: Floats) -> float | None:
-    """Probability that a positive's score exceeds a negative's, ties half; None without both.
-
-    Args:
-        scores: any real numbers, [R].
-        positive: positives at each score, [R].
-        negative: negatives at each score, [R].
-    """
-    _, inverse = np.unique(scores, return_inverse=True)
-    up, down = np.bincount(inverse, positive), np.bincount(inverse, negative)
-    pairs = up.sum() * down.sum()
-    if pairs == 0:
-        return None
-    return float((up * (np.cumsum(down) - down / 2)).sum() / pairs)
 
 
 def _step_auc(
