@@ -24,7 +24,7 @@ from funprm.interfaces import Job, Request, Sample
 from funprm.pipeline.stages import run_stage
 from funprm.records import CaseResult, Json, Status, Verdict, key_of
 
-STAGES = ("load", "generate", "segment", "rollout", "execute", "reward", "select", "report")
+STAGES = """load generate segment rollout execute reward train score select report""".split()
 PROGRAMS, COMPLETIONS, FUNCTIONS = 8, 8, 3
 """Of a problem, of a prefix, of a program."""
 
@@ -136,6 +136,7 @@ def main() -> None:
                 here, there = processes.Pipe()
                 work = processes.Process(target=measure, args=(stage, wanted, there))
                 work.start()
+                there.close()
                 seconds, peak = here.recv()
                 work.join()
                 tell(f"{completions:>9,} {stage:<10}{seconds:8.1f} s {peak:8.0f} MiB")

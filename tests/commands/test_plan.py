@@ -13,6 +13,7 @@ from funprm.commands.plan import Plan, plan
 from funprm.config import RunConfig, parse_config
 from funprm.errors import ConfigError, StoreError
 from funprm.pipeline.stages import run_all
+from funprm.testing.server import Script, serve
 from tests.pipeline.conftest import Quiet
 from tests.pipeline.world import World, fast
 
@@ -99,7 +100,7 @@ def test_without_a_pilot_only_what_is_certain(world: World) -> None:
 def test_a_pilot_of_other_data_is_refused(world: World) -> None:
     planned(world)
     for problem in world.problems:
-        problem["statement"] += "?"
+        problem["statement"] = f"{problem['statement']}?"
     world.write()
     with pytest.raises(StoreError, match="of other data, or ended early: give --pilot"):
         planned(world, pilot=False)
@@ -120,6 +121,18 @@ def test_what_it_says(world: World) -> None:
     assert "Not measured: training (2 models" in lines[-1]
     told: Any = found.json()
     assert json.loads(json.dumps(told))["stages"]["execute"]["seconds"] > 0
+
+
+def test_money_is_what_answers_cost(world: World) -> None:
+    program = "```python\nx = 2\n```\n"
+    with serve(Script(answer=lambda body, index: program)) as server:  # 10 tokens for 5
+        prices = {"price_input": 1.0, "price_output": 2.0}
+        address = {"name": "openai_api", "model": "tiny", "base_url": [server.url]}
+        world.settings["policy"] = {**address, **prices}
+        world.settings["rollout"] = {"k": 0}
+        found = planned(world, per_split=2)
+    assert found.amounts["cost"].estimate == pytest.approx(132 * 20e-6)
+    assert found.amounts["prompt tokens of programs"].estimate == 132 * 10
 
 
 def test_the_total_of_some_problems() -> None:
