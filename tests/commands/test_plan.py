@@ -47,6 +47,12 @@ def lines(path: Path) -> int:
     return len(path.read_bytes().splitlines())
 
 
+def tokens(path: Path) -> int:
+    """As many as answers have, in a file."""
+    found = map(json.loads, path.read_bytes().splitlines())
+    return sum(record.get("completion_tokens", 0) for record in found)
+
+
 def test_the_plan_is_what_the_run_takes(world: World, tmp_path: Path) -> None:
     found = planned(world)
     run_all(config(world), Quiet())
@@ -56,7 +62,8 @@ def test_the_plan_is_what_the_run_takes(world: World, tmp_path: Path) -> None:
     names = ("problems", "generations", "steps", "rollouts", "verdicts", "rewards")
     actual = {
         "programs": costs["generate"]["items"],
-        "tokens of programs": costs["generate"]["tokens"],
+        "tokens of programs": tokens(run / "generations.jsonl"),
+        "tokens of completions": tokens(run / "rollouts.jsonl"),
         "completions": costs["rollout"]["items"],
         "programs to judge": lines(run / "verdicts.jsonl"),
         "MB on disk": sum((run / f"{name}.jsonl").stat().st_size for name in names) / 1e6,

@@ -112,7 +112,8 @@ def plan(config: RunConfig, progress: Progress, *, pilot: bool, per_split: int =
             raise StoreError(
                 f"the pilot in {folder} is of other data, or ended early: give --pilot"
             )
-        amounts = _amounts(run, len(config.models), problems, splits)
+        models = len(config.models) + len(config.scorers)
+        amounts = _amounts(run, models, problems, splits)
     work = _work(amounts, rates)
     notes = list(_notes(config, work, splits))
     return Plan(splits=splits, pilot=len(known), amounts=amounts, work=work, notes=notes)
