@@ -71,6 +71,8 @@ def selector_label(selector: str) -> str:
     base = selector.removeprefix("public_tests+")
     if base != selector:
         return f"Public tests, then {_lower(selector_label(base))}"
+    if base.startswith("majority:"):
+        return f"Majority weighted by {selector_label('score:' + base.removeprefix('majority:'))}"
     if not base.startswith("score:"):
         return _SELECTORS.get(base, base)
     model, colon, aggregator = base.removeprefix("score:").rpartition(":")
