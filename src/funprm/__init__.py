@@ -40,6 +40,7 @@ _HOMES = {
     "judge_file": "api.runs",
     "grade": "api.runs",
     "compare": "api.runs",
+    "quality": "api.runs",
     "check_dataset": "api.runs",
     "check_prompt": "api.runs",
     "export": "api.runs",

@@ -18,6 +18,7 @@ from funprm.api.runs import export as export
 from funprm.api.runs import grade as grade
 from funprm.api.runs import import_programs as import_programs
 from funprm.api.runs import judge_file as judge_file
+from funprm.api.runs import quality as quality
 from funprm.api.runs import run as run
 from funprm.api.runs import run_lab as run_lab
 from funprm.api.runs import run_stage as run_stage

@@ -1,7 +1,7 @@
 """Verbs on runs, laboratories and files; those of the command line that need a file or two."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from funprm.commands.grade import Grades
     from funprm.commands.judge import SuiteName
     from funprm.commands.judged import Judged
+    from funprm.commands.quality import QualityTable
     from funprm.records import Split
 
 
@@ -172,6 +173,27 @@ def compare(runs: Sequence[str | Path], selectors: Sequence[str] = ()) -> "Compa
     from funprm.commands import compare as work
 
     return work.compare([str(run) for run in runs], selectors)
+
+
+def quality(
+    files: Sequence[str | Path],
+    *,
+    by: str = "",
+    where: Mapping[str, str] | None = None,
+    everything: bool = False,
+) -> "QualityTable":
+    """How readable programs are, and how groups of them differ; the result prints its table.
+
+    Args:
+        files: rows with a problem's id, `code` and `passed`; several files are groups.
+        by: a field whose values make groups, such as `model`.
+        where: values that fields of a program must have.
+        everything: count programs that fail, too.
+    """
+    from funprm.commands import quality as work
+
+    paths = [Path(file) for file in files]
+    return work.quality(paths, by=by, where=where, everything=everything)
 
 
 def check_dataset(
