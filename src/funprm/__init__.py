@@ -39,6 +39,7 @@ _HOMES = {
     "run_lab": "api.runs",
     "judge_file": "api.runs",
     "grade": "api.runs",
+    "check_scorer": "api.runs",
     "compare": "api.runs",
     "quality": "api.runs",
     "check_dataset": "api.runs",

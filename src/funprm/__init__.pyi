@@ -12,6 +12,7 @@ from funprm.api.problems import solve as solve
 from funprm.api.problems import steps_of as steps_of
 from funprm.api.runs import check_dataset as check_dataset
 from funprm.api.runs import check_prompt as check_prompt
+from funprm.api.runs import check_scorer as check_scorer
 from funprm.api.runs import compare as compare
 from funprm.api.runs import demo as demo
 from funprm.api.runs import export as export

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from funprm.commands.judge import SuiteName
     from funprm.commands.judged import Judged
     from funprm.commands.quality import QualityTable
+    from funprm.commands.robustness import Robustness
     from funprm.records import Split
 
 
@@ -173,6 +174,32 @@ def compare(runs: Sequence[str | Path], selectors: Sequence[str] = ()) -> "Compa
     from funprm.commands import compare as work
 
     return work.compare([str(run) for run in runs], selectors)
+
+
+def check_scorer(
+    config: str | Path,
+    settings: Settings | None = None,
+    *,
+    n: int = 200,
+    edits: Sequence[str] = (),
+    progress: Shown = False,
+) -> "Robustness":
+    """How far a run's scores move when its candidates are edited, and do the same as before.
+
+    Args:
+        config: a run's TOML file; its programs are judged, and its models trained.
+        settings: in place of the file's.
+        n: programs, about.
+        edits: names of edits; empty: all.
+        progress: see the module.
+
+    Raises:
+        StoreError: the run is not as far.
+    """
+    from funprm.commands.robustness import robustness
+
+    with shown_by(progress) as shown:
+        return robustness(load_config(Path(config), settings), shown, programs=n, edits=edits)
 
 
 def quality(
