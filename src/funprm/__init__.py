@@ -48,7 +48,8 @@ _HOMES = {
     "import_programs": "api.runs",
     "validate_problems": "api.runs",
     "render": "api.models",
-    "merge": "api.models",
+    "merge": "api.runs",
+    "merge_adapters": "api.models",
     "push": "api.models",
     "FunprmError": "errors",
 }

@@ -1,4 +1,4 @@
-from funprm.api.models import merge as merge
+from funprm.api.models import merge_adapters as merge_adapters
 from funprm.api.models import push as push
 from funprm.api.models import render as render
 from funprm.api.problems import asample as asample
@@ -19,6 +19,7 @@ from funprm.api.runs import export as export
 from funprm.api.runs import grade as grade
 from funprm.api.runs import import_programs as import_programs
 from funprm.api.runs import judge_file as judge_file
+from funprm.api.runs import merge as merge
 from funprm.api.runs import quality as quality
 from funprm.api.runs import run as run
 from funprm.api.runs import run_lab as run_lab

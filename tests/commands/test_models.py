@@ -103,7 +103,7 @@ def test_a_program_that_does_not_fit_has_no_tokens(model: Path) -> None:
 
 def test_merging_keeps_what_the_model_is(adapters: Path, tmp_path: Path) -> None:
     describe_run(adapters, "## Data\n\n- Of $1 \\2.")
-    assert main(["merge", str(adapters), str(tmp_path / "whole")]) == 0
+    assert main(["merge-adapters", str(adapters), str(tmp_path / "whole")]) == 0
     card = (tmp_path / "whole" / "README.md").read_text()
     assert about_run(tmp_path / "whole") == "## Data\n\n- Of $1 \\2."
     assert "vllm serve whole" in card
@@ -165,7 +165,7 @@ def test_push_refuses_what_others_could_not_open(
         funprm.push(model, "mine", dry_run=True)
     with pytest.raises(ModelError, match="no reward model in"):
         funprm.push(tmp_path, "me/mine", dry_run=True)
-    with pytest.raises(ModelError, match="nothing without tiny, .* run `funprm merge` first"):
+    with pytest.raises(ModelError, match="nothing without tiny, .* `funprm merge-adapters` first"):
         funprm.push(adapters, "me/mine", dry_run=True)
     copy = shutil.copytree(model, tmp_path / "copy")
     (copy / "model.safetensors").unlink()

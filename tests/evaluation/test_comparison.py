@@ -24,7 +24,7 @@ def test_outcomes_tell_choice_expectation_and_missing_information() -> None:
     got = outcomes(parse_selector("score:prm", AGGREGATORS), pools, [1, 0, 0])
     assert got.solved == (False, True, None)
     assert got.expected == (0.0, 0.5, 0.0)
-    assert (got.n, got.uninformed) == (3, {1, 2})
+    assert (got.n, got.uninformed) == (3, frozenset({1, 2}))
     (row,) = compare([got], ["", "", ""], baseline="score:prm", resamples=20).rows
     assert (row.problems, row.uninformed) == (2, 1)  # the last problem is left out
     assert outcomes(parse_selector("random", AGGREGATORS), pools, [0, 0, 0]).n == 1

@@ -26,7 +26,7 @@ def render(model: str | Path, statement: str, program: str) -> "Rendered":
     return InputRenderer(str(model)).render(statement, program)
 
 
-def merge(model: str | Path, out: str | Path) -> None:
+def merge_adapters(model: str | Path, out: str | Path) -> None:
     """Write a model of adapters as one of whole weights, which every server opens.
 
     Args:

@@ -10,6 +10,7 @@ from funprm.config import load_config
 from funprm.pipeline import stages
 from funprm.pipeline.reporting import RunResult
 from funprm.pipeline.run import Run
+from funprm.shards import Shard
 
 if TYPE_CHECKING:
     from funprm.commands.check_dataset import Check
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from funprm.commands.grade import Grades
     from funprm.commands.judge import SuiteName
     from funprm.commands.judged import Judged
+    from funprm.commands.merge import Merged
     from funprm.commands.quality import QualityTable
     from funprm.commands.robustness import Robustness
     from funprm.records import Split
@@ -41,16 +43,42 @@ def run(
 
 
 def run_stage(
-    config: str | Path, stage: str, settings: Settings | None = None, *, progress: Shown = False
+    config: str | Path,
+    stage: str,
+    settings: Settings | None = None,
+    *,
+    shard: str = "",
+    progress: Shown = False,
 ) -> None:
     """One stage of a configuration, after those before it: `load`, `generate`, `segment`, ...
+
+    Args:
+        config: a run's TOML file.
+        stage: its name.
+        settings: in place of the file's.
+        shard: only this part of its problems, such as `2/4`; of `generate`, `rollout`, `execute`
+            and `score`. Empty: all.
+        progress: see the module.
 
     Raises:
         ConfigError: a setting is wrong, or there is no such stage.
         StoreError: the stage before it is not complete.
     """
+    part = Shard.parse(shard) if shard else None
     with shown_by(progress) as shown:
-        stages.run_stage(load_config(Path(config), settings), shown, stage)
+        stages.run_stage(load_config(Path(config), settings), shown, stage, part)
+
+
+def merge(folders: Sequence[str | Path], output: str | Path | None = None) -> "Merged":
+    """Bring the records of run folders, and of their shards, into one.
+
+    Args:
+        folders: of one configuration.
+        output: a folder, new or one of these; None: the first of them.
+    """
+    from funprm.commands import merge as work
+
+    return work.merge([Path(folder) for folder in folders], path_of(output))
 
 
 def demo(

@@ -10,7 +10,7 @@ _MODEL = "a folder as training writes it (runs/demo/prm/funprm/model)"
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type private)
-    """`render`, `merge` and `push`."""
+    """`render`, `merge-adapters` and `push`."""
     render = verbs.add_parser(
         "render",
         help="a reward model's input for clients of other servers: JSON in, text and tokens out",
@@ -20,10 +20,12 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type pri
     )
     render.add_argument("model", help=f"{_MODEL}, or a hub name")
     render.set_defaults(call=_render)
-    merge = verbs.add_parser("merge", help="write a model of adapters as one of whole weights")
+    merge = verbs.add_parser(
+        "merge-adapters", help="write a model of adapters as one of whole weights"
+    )
     merge.add_argument("model", help=_MODEL)
     merge.add_argument("out", help="the new folder")
-    merge.set_defaults(call=_merge)
+    merge.set_defaults(call=_merge_adapters)
     push = verbs.add_parser("push", help="publish a trained model on the hub, with its card")
     push.add_argument("model", help=_MODEL)
     push.add_argument("name", help="owner/name on the hub")
@@ -41,10 +43,10 @@ def _render(arguments: argparse.Namespace) -> None:
         sys.stdout.flush()  # a client may wait for its answer before it asks again
 
 
-def _merge(arguments: argparse.Namespace) -> None:
-    from funprm.api.models import merge
+def _merge_adapters(arguments: argparse.Namespace) -> None:
+    from funprm.api.models import merge_adapters
 
-    merge(arguments.model, arguments.out)
+    merge_adapters(arguments.model, arguments.out)
     write(f"whole weights in {arguments.out}")
 
 

@@ -32,6 +32,8 @@ STAGES = (
     ("report", "write report.html and summary.json"),
 )
 
+_SHARDED = ("generate", "rollout", "execute", "score")
+
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type private)
     """The verbs on whole runs, and one per stage."""
@@ -54,9 +56,19 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type pri
     for name, text in STAGES:
         verb = verbs.add_parser(name, help=f"stage: {text}")
         add_run_arguments(verb)
+        if name in _SHARDED:
+            verb.add_argument(
+                "--shard", default="", metavar="I/N",
+                help="only this part of the problems, such as 2/4; other processes do the others",
+            )  # fmt: skip
         verb.set_defaults(call=_stage)
     _add_compare(verbs)
     _add_export(verbs)
+    merge = verbs.add_parser("merge", help="bring the records of shards and folders into one")
+    merge.add_argument("folders", nargs="+", metavar="FOLDER", help="run folders of one file")
+    merge.add_argument("--output", help="a run folder, in place of the first of these")
+    merge.add_argument("--json", action="store_true", help="print the counts as JSON")
+    merge.set_defaults(call=_merge)
 
 
 def _add_compare(verbs: Any) -> None:  # noqa: ANN401
@@ -131,7 +143,9 @@ def _stage(arguments: argparse.Namespace) -> None:
     if size > 1:
         _train_together(arguments, rank)
         return
-    run_stage(arguments.config, arguments.verb, settings_of(arguments), progress=True)
+    shard = getattr(arguments, "shard", "")
+    settings = settings_of(arguments)
+    run_stage(arguments.config, arguments.verb, settings, shard=shard, progress=True)
 
 
 def _train_together(arguments: argparse.Namespace, rank: int) -> None:
@@ -142,6 +156,12 @@ def _train_together(arguments: argparse.Namespace, rank: int) -> None:
     config = load_config(arguments.config, settings_of(arguments))
     with closing(progress_for(io.StringIO() if rank else None)) as progress:
         train_together(config, progress, first=rank == 0)
+
+
+def _merge(arguments: argparse.Namespace) -> None:
+    from funprm.api.runs import merge
+
+    print_counts(merge(arguments.folders, arguments.output), arguments.json)
 
 
 def _print_result(result: "RunResult", as_json: bool) -> None:

@@ -76,8 +76,8 @@ def _contents(folder: Path, name: str) -> dict[str, bytes | Path]:
     frozen, adapters = "features" in settings, "adapter_config.json" in files
     if (frozen or adapters) and not on_hub(base) and not (frozen and base == "tiny"):
         raise ModelError(
-            f"{folder} is nothing without {base}, which others cannot open: run `funprm merge` "
-            "first (adapters), or train on a model of the hub"
+            f"{folder} is nothing without {base}, which others cannot open: run "
+            "`funprm merge-adapters` first (adapters), or train on a model of the hub"
         )
     renderer = open_renderer(folder)[0]
     published = {**settings, "base": base if on_hub(base) else Path(base).name}

@@ -21,7 +21,7 @@ from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, segment
 from funprm.pipeline.scoring import hand_scores, score_keys, score_with, scored
 from funprm.pipeline.selecting import candidates_of, choice
-from funprm.pipeline.stage import Stage, grown
+from funprm.pipeline.stage import Grown, Stage
 from funprm.python_source import parsed
 from funprm.records import Generation, Json, Problem, Score, key_of
 
@@ -221,15 +221,17 @@ execute = Stage(
 def _score_stage(model: OpenedScorer) -> Stage:
     """Scores of all programs by one model; an output folder may see several."""
 
-    def keys(run: Run) -> list[str]:
-        return score_keys(run, model.name, model.scorer.identity(), list(run.generations.values()))
+    def plan(run: Run) -> Iterator[tuple[str, str]]:
+        generations = list(run.generations.values())
+        keys = score_keys(run, model.name, model.scorer.identity(), generations)
+        return zip(keys, (g.problem_id for g in generations), strict=True)
 
     def work(run: Run) -> None:
         generations = list(run.generations.values())
         run.progress.start("score", len(generations))
         score_with(run, model.name, model.scorer, generations)
 
-    take = grown("scores", Score, plan=keys, hand=hand_scores)
+    take = Grown(file="scores", kind=Score, plan=plan, hand=hand_scores)
     return Stage(
         name="score",
         after=segment,

@@ -63,7 +63,7 @@ class CombinedDataset:
 class _Part:
     label: str
     dataset: Dataset
-    at_most: Mapping[str, int]
+    at_most: Mapping[Split, int]
 
     def problems_identity(self) -> Json:
         identity = getattr(self.dataset, "identity", None)

@@ -24,7 +24,9 @@ from funprm.records import (
     Split,
     Steps,
     Verdict,
+    key_of,
 )
+from funprm.shards import Shard
 from funprm.store import RecordFile, RunFolder
 
 T = TypeVar("T")
@@ -74,6 +76,7 @@ class Run:
         dataset: problems that are in memory; `config.dataset` then only tells them from others.
         policy: one that is in memory, in place of `config.policy`.
         owned: False: another process holds the folder, and writes; this one works beside it.
+        part: a stage, and which part of its problems this process works on; None: all, of any.
 
     Attributes:
         digests: of what the run was handed and what that rests on, by stage.
@@ -110,11 +113,13 @@ class Run:
         policy: Policy | None = None,
         *,
         owned: bool = True,
+        part: tuple[str, Shard] | None = None,
     ) -> None:
         folder = Path(config.output)
         if not (folder / "manifest.json").exists():  # else checked when it was made
             _check_components(config, with_dataset=dataset is None)
         self.config = config
+        self.part = part
         self.progress = progress
         self.digests: dict[str, str] = {}
         self.outcomes: dict[str, Outcome] = {}
@@ -125,7 +130,7 @@ class Run:
         if policy is not None:
             self.policy = self._revising(policy)
         free = free_settings(config, with_dataset=dataset is None)
-        self.folder = RunFolder(folder, settings_of(config), owned=owned, free=free)
+        self.folder = RunFolder(folder, settings_of(config), owned=owned, free=free, part=part)
 
     def __enter__(self) -> Self:
         return self
@@ -168,6 +173,18 @@ class Run:
         """Judges programs."""
         executor: Executor = self._build("executors", self.config.executor)
         return executor
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Numbers of problems, from 0, in an order that has nothing to do with what they are."""
+        shuffled = sorted(self.problems, key=lambda name: key_of("place", name))
+        return {problem_id: place for place, problem_id in enumerate(shuffled)}
+
+    def takes(self, stage: str, problem_id: str) -> bool:
+        """Whether this process does a stage's work for a problem."""
+        if self.part is None or self.part[0] != stage:
+            return True
+        return self.part[1].takes(self.places[problem_id])
 
     def of_split(self, *splits: Split) -> list[Generation]:
         """Generations of the problems of some splits."""

@@ -7,7 +7,7 @@ from funprm import registry
 from funprm.errors import DataError
 from funprm.interfaces import PaidScores, Scorer
 from funprm.pipeline.run import Run
-from funprm.pipeline.stage import Outcome, Stage, grown, unused
+from funprm.pipeline.stage import Grown, Outcome, Stage, unused
 from funprm.pipeline.training import labelled_program, model_folder, train
 from funprm.records import Generation, Json, Score, key_of
 from funprm.scorers.saved_prm import SavedPrm
@@ -41,7 +41,7 @@ def aggregator_of(run: Run, name: str) -> str:
 
 def _score(run: Run) -> None:
     """Score every test candidate with every model and scorer into `scores.jsonl`."""
-    generations = run.of_split("test")
+    generations = _candidates(run)
     parts = len(run.config.models) + len(run.config.scorers)
     run.progress.start("score", len(generations) * parts)
     for name, scorer in scorers_of(run):
@@ -118,10 +118,16 @@ def score_keys(
     return [key_of("score", 2, reader, g.key, g.code, run.steps[g.key].ends) for g in generations]
 
 
-def _planned(run: Run) -> Iterator[str]:
-    generations = run.of_split("test")
+def _candidates(run: Run) -> list[Generation]:
+    """The programs that this process scores."""
+    return [g for g in run.of_split("test") if run.takes("score", g.problem_id)]
+
+
+def _planned(run: Run) -> Iterator[tuple[str, str]]:
+    generations = _candidates(run)
     for name, scorer in scorers_of(run):
-        yield from score_keys(run, name, scorer.identity(), generations)
+        keys = score_keys(run, name, scorer.identity(), generations)
+        yield from zip(keys, (g.problem_id for g in generations), strict=True)
 
 
 def hand_scores(run: Run, scores: dict[str, Score]) -> None:
@@ -134,7 +140,7 @@ def scored(run: Run) -> Outcome:
     found = run.scores.values()
     unfit = Counter(item.model for item in found if not item.scores)
     had = Counter(item.model for item in found)
-    wanted = len(run.of_split("test"))
+    wanted = len(_candidates(run))
     absent = {n: wanted - had[n] for n in (*run.config.models, *run.config.scorers)}
     tokens, cost = sum(item.tokens for item in found), sum(item.cost for item in found)
     paid = f", {tokens:,} tokens" * bool(tokens) + f", cost {cost:.4g}" * bool(cost)
@@ -161,7 +167,7 @@ score: Stage = Stage(
     name="score",
     after=train,
     work=_score,
-    take=grown("scores", Score, plan=_planned, hand=hand_scores),
+    take=Grown(file="scores", kind=Score, plan=_planned, hand=hand_scores),
     tell=scored,
     tries_again=True,
 )

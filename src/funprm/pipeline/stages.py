@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 from funprm.config import RunConfig
+from funprm.errors import ConfigError
 from funprm.interfaces import Progress
 from funprm.pipeline.judging import execute, reward
 from funprm.pipeline.loading import load
@@ -12,8 +13,9 @@ from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, rollout, segment
 from funprm.pipeline.scoring import score
 from funprm.pipeline.selecting import check_selection, select
-from funprm.pipeline.stage import Stage
+from funprm.pipeline.stage import Grown, Stage
 from funprm.pipeline.training import train
+from funprm.shards import Shard
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -43,14 +45,18 @@ def run_all(config: RunConfig, progress: Progress) -> RunResult:
         return read_result(run)
 
 
-def run_stage(config: RunConfig, progress: Progress, name: str) -> None:
-    """Run one stage.
+def run_stage(config: RunConfig, progress: Progress, name: str, shard: Shard | None = None) -> None:
+    """Run one stage, or one process's part of it.
 
     Raises:
-        StoreError: the stage before it is not complete.
+        ConfigError: the stage has no parts.
+        StoreError: the stage before it is not complete, or another process does the same.
     """
     check_selection(config)
-    with Run(config, progress) as run:
+    if shard and not isinstance(STAGES[name].take, Grown):
+        parted = [stage.name for stage in STAGES.values() if isinstance(stage.take, Grown)]
+        raise ConfigError(f"stage {name!r} has no shards: expected {', '.join(parted)}")
+    with Run(config, progress, part=(name, shard) if shard else None) as run:
         STAGES[name](run)
 
 

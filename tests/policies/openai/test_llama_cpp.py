@@ -136,7 +136,7 @@ def test_a_prefix_is_continued_as_raw_text(url: str, problem: Problem, endpoint:
     prefix = "def double(x):\n    return 2 * x\n"
     tested = policy(url, endpoint=endpoint)
     samples = ask(tested, problem, 2, prefix)
-    assert tested._service.dialect.way == "completions"
+    assert tested._services[0].dialect.way == "completions"
     assert all(sample.kept and sample.code.startswith(prefix) for sample in samples)
     assert any("def add(" in sample.code for sample in samples)
     assert all("```" not in sample.code for sample in samples)  # the stop sequence ended it

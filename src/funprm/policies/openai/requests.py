@@ -7,6 +7,7 @@ from typing import Literal
 
 from funprm.interfaces import Request
 from funprm.policies.openai.budget import Prices, Statistics
+from funprm.policies.openai.health import Health
 from funprm.policies.openai.prefixes import PREFILL, Way, instruct
 from funprm.policies.openai.transport import Answer, RejectedError, Transport
 from funprm.prompts import Turn, answer_prefix, as_text, build_chat
@@ -160,6 +161,7 @@ class Service:
     dialect: Dialect
     prices: Prices
     statistics: Statistics
+    health: Health
 
     async def ask(self, transport: Transport, call: Call) -> Answer:
         """The answer to a call, put differently where the server refuses a parameter.
@@ -168,7 +170,7 @@ class Service:
         the room that is left (found by halving), as with a model in this process.
 
         Raises:
-            RejectedError: as `Transport.post`; UnansweredError and PolicyError likewise.
+            RejectedError: as `Transport.post`; the others likewise.
         """
         body = dict(call.body)
         while True:

@@ -28,6 +28,7 @@ import httpx
 
 from funprm.errors import PolicyError
 from funprm.policies.openai.budget import Statistics
+from funprm.policies.openai.health import Health
 from funprm.records import Json
 
 FIRST_PAUSE = 0.5
@@ -70,6 +71,10 @@ class UnansweredError(Exception):
     """All attempts of a call failed."""
 
 
+class LostServerError(Exception):
+    """The server does not answer, and another one may."""
+
+
 class _Fault(Exception):  # noqa: N818  never leaves this module
     """One attempt failed in a way that another one may not."""
 
@@ -98,11 +103,16 @@ class Transport:
         *,
         timeout: float,
         retries: int,
+        health: Health | None = None,
     ) -> None:
-        """`timeout` (seconds) bounds one attempt from the connection to the last byte."""
+        """`timeout` (seconds) bounds one attempt from the connection to the last byte.
+
+        `health` is of a server among others.
+        """
         self.base_url = base_url.rstrip("/")
         self.key_variable = key_variable
         self.statistics = statistics
+        self.health = health or Health()
         self._timeout = timeout
         self._retries = retries
         self._stopped = asyncio.Event()
@@ -142,18 +152,24 @@ class Transport:
         Raises:
             RejectedError: the server refuses the call for good.
             UnansweredError: no attempt succeeded, or the transport was stopped.
+            LostServerError: the server seems down, and there is another.
             PolicyError: there is no server, or it asks for a pause that is too long.
         """
         jitter = random.Random(call)
         faults = limited = refused = 0
         while True:
             await self._rest(self._not_before - time.monotonic())
+            if self.health.lost:
+                raise LostServerError("others found it down")
             try:
                 return await self._attempt(path, body, call, field)
             except _Fault as fault:
+                unconnected = isinstance(fault, _NoConnection)
+                if not fault.limited and self.health.failed(connected=not unconnected):
+                    raise LostServerError(str(fault)) from None
                 limited += fault.limited
                 faults += not fault.limited
-                refused += isinstance(fault, _NoConnection)
+                refused += unconnected
                 self._check(fault, faults, limited, refused)
                 wait = fault.wait or 0.0
                 pause = min(FIRST_PAUSE * 2 ** (faults + limited - 1), LONGEST_PAUSE)
@@ -168,6 +184,15 @@ class Transport:
             return [str(model["id"]) for model in response.json()["data"]]
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return []
+
+    async def lives(self) -> bool:
+        """Whether there is a server that does not say of itself that it fails."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS), self._client() as client:
+                response = await client.get(f"{self.base_url}/models")
+        except (httpx.HTTPError, TimeoutError):
+            return False
+        return response.status_code < 500
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -192,9 +217,9 @@ class Transport:
         """Raise where another attempt is useless."""
         never_reached = not (self._reached or self.statistics.answers)
         if refused >= UNREACHABLE_AFTER and never_reached:
+            places = " nor to ".join([self.base_url, *(other.url for other in self.health.others)])
             raise PolicyError(
-                f"no connection to {self.base_url} ({fault}): check base_url and that the "
-                "server runs"
+                f"no connection to {places} ({fault}): check base_url and that the server runs"
             ) from None
         if fault.wait is not None and fault.wait > LONGEST_WAIT:
             raise PolicyError(
@@ -232,13 +257,16 @@ class Transport:
         self._reached = True
         if not response.is_success:
             raise self._refusal(response)
-        return Answer(self._read(response, field), time.monotonic() - started)
+        answer = Answer(self._read(response, field), time.monotonic() - started)
+        self.health.answered()
+        return answer
 
     def _refusal(self, response: httpx.Response) -> RejectedError | _Fault:
         """What a status that is not 2xx means."""
         error = self._rejection(response)
         limited = response.status_code == 429
         if response.status_code not in _REPEATABLE or error.code == "insufficient_quota":
+            self.health.answered()
             return error
         wait = retry_after(response.headers, time.time())
         if limited:
