@@ -103,7 +103,7 @@ EDITS: Mapping[str, Edit] = MappingProxyType(
 
 def _first_line(node: ast.stmt) -> int:
     """The line where a statement begins, decorators included."""
-    decorators = getattr(node, "decorator_list", [])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
