@@ -126,13 +126,12 @@ class Grower:
                     candidates: list[list[Node]] = end.value
                     break
                 answered = self._answered(search, parts)
+        trees: dict[str, list[Node]] = {problem.problem_id: [] for problem in problems}
+        for node in self._used.values():
+            trees[node.problem_id].append(node)
         return [
-            Found(
-                problem_id=problem.problem_id,
-                candidates=tuple(programs),
-                tree=tuple(x for x in self._used.values() if x.problem_id == problem.problem_id),
-            )
-            for problem, programs in zip(problems, candidates, strict=True)
+            Found(problem_id=name, candidates=tuple(programs), tree=tuple(tree))
+            for (name, tree), programs in zip(trees.items(), candidates, strict=True)
         ]
 
     def _answered(self, search: Strategy, parts: Sequence[Part]) -> Answers:
