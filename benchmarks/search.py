@@ -12,6 +12,7 @@ beginning. `--overhead` measures instead what a search takes beside the models.
 """
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -338,7 +339,7 @@ def compared(prm: ProcessRewardModel, arguments: argparse.Namespace) -> Json:
     rows = [
         kept(
             arguments.keep / f"seed-{seed}.json",
-            lambda seed=seed: of_seed(seed, prm, threshold["value"], arguments),
+            functools.partial(of_seed, seed, prm, threshold["value"], arguments),
         )
         for seed in arguments.seeds
     ]

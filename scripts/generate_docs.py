@@ -140,8 +140,8 @@ def main() -> int:
             "Configuration",
             "A run is one TOML file. Tables are the fields of `RunConfig`; `[train]` holds "
             "defaults for every table of `[models]`. In `[dataset]`, `[policy]`, `[completer]`, "
-            "`[executor]` and `[search]`, `name` is a registered component and all other keys are "
-            "its arguments.",
+            "`[executor]`, `[search]` and every table of `[scorers]`, `name` is a registered "
+            "component and all other keys are its arguments.",
         ),
         "docs/files.md": file_list(),
     }

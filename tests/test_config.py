@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from funprm import registry
-from funprm.config import load_config, parse_config
+from funprm.config import ComponentConfig, load_config, parse_config
 from funprm.datasets.base import ProblemHeader
 from funprm.errors import ConfigError, InputError
+from funprm.training_config import component_settings
 
 MINIMAL = {"output": "runs/x", "dataset": {"name": "mini"}, "policy": {"name": "huggingface"}}
 
@@ -129,7 +130,11 @@ def test_configurations_that_train_have_problems_to_train_on(path: Path) -> None
     config = load_config(path)
     if not config.models or config.dataset.name == "mini":
         return
-    data = registry.build("datasets", config.dataset.name, config.dataset.options)
+    part = config.dataset
+    if part.name == "combined":  # the first one is for training
+        label, options = next(iter(part.options["parts"].items()))
+        part = ComponentConfig(**component_settings(options, label))
+    data = registry.build("datasets", part.name, part.options)
     facts = [ProblemHeader(problem_id=str(number), day="2024-01-01") for number in range(1000)]
     splits = Counter(data._split(None, fact) for fact in facts)
     assert splits["train"] > 400, splits

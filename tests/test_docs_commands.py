@@ -13,7 +13,14 @@ ROOT = Path(__file__).parents[1]
 PLACES = [
     *(
         ROOT / "docs" / n
-        for n in ("livecodebench.md", "data.md", "prompts.md", "tutorial.md", "judging.md")
+        for n in (
+            "livecodebench.md",
+            "data.md",
+            "prompts.md",
+            "tutorial.md",
+            "judging.md",
+            "cluster.md",
+        )
     ),
     *sorted((ROOT / "configs").glob("*.toml")),
     ROOT / "README.md",
@@ -21,7 +28,9 @@ PLACES = [
 COMMANDS = [
     (path.name, command)
     for path in PLACES
-    for command in re.findall(r"^(?: *|#   )funprm (.*)$", path.read_text(), re.MULTILINE)
+    for command in re.findall(
+        r"^(?: *|#   )funprm (.*)$", re.sub(r"\\\n#? *", "", path.read_text()), re.MULTILINE
+    )
 ]
 
 

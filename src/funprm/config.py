@@ -18,7 +18,7 @@ from funprm.training_config import TrainConfig as TrainConfig
 from funprm.training_config import component_settings, train_settings
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-"""Models are folders, and part of selectors' names."""
+"""Of models, which are folders, and scorers; both are parts of selectors' names."""
 
 
 def _require_at_least(least: int, **values: int) -> None:
@@ -89,6 +89,8 @@ class RunConfig:
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     models: Mapping[str, TrainConfig] = field(default_factory=dict)
     """Reward models to train, by name; empty: none."""
+    scorers: Mapping[str, ComponentConfig] = field(default_factory=dict)
+    """Reward models and judges of others that score the test candidates, by name."""
     select: SelectConfig = field(default_factory=SelectConfig)
 
     def needed_policy(self) -> ComponentConfig:
@@ -123,13 +125,19 @@ def load_config(
         InputError: no such file.
         ConfigError: not TOML, an unknown key (names the nearest), or a value of the wrong type.
     """
-    tree = {**deepcopy(dict(defaults or {})), **(_read_toml(path) if path else {})}
+    tree = {**deepcopy(dict(defaults or {})), **(read_toml(path) if path else {})}
     for key, value in (overrides or {}).items():
-        _replace(tree, key, value)
+        put_setting(tree, key, value)
     return parse_config(tree, where=str(path or "settings"))
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as it stands.
+
+    Raises:
+        InputError: it cannot be read.
+        ConfigError: it is no TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -160,7 +168,12 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key.strip(), value
 
 
-def _replace(tree: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+def put_setting(tree: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+    """Put a value in place of a tree's, by dotted key.
+
+    Raises:
+        ConfigError: a part of the key is a value, not a table.
+    """
     *tables, last = key.split(".")
     for table in tables:
         tree = tree.setdefault(table, {})
@@ -176,12 +189,7 @@ def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunCo
         "seed": tree.get("seed", 0),
         **train_settings(tree.pop("train", {}), where, "train"),
     }
-    for name in tree.get("models", ()):
-        if not _MODEL_NAME.fullmatch(name):
-            raise ConfigError(
-                f"{where}: model name {name!r}: expected letters, digits, `_`, `-` and `.`, and a "
-                "letter or digit first"
-            )
+    _check_names(tree, where)
     if "models" in tree:
         tree["models"] = {
             name: {**defaults, **train_settings(model, where, f"models.{name}")}
@@ -193,11 +201,35 @@ def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunCo
             if part in ("policy", "completer") and "prompt_file" in options:
                 options["prompt"] = _template(part, options)
             tree[part] = component_settings(options, "local" if part == "executor" else "")
+    if isinstance(tree.get("scorers"), dict):
+        tree["scorers"] = {
+            name: component_settings(part) if isinstance(part, dict) else part
+            for name, part in tree["scorers"].items()
+        }
     _check_keys(tree, RunConfig, where, "")
     try:
         return msgspec.convert(tree, RunConfig)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {str(error).replace('$.', '')}") from error
+
+
+def _check_names(tree: Mapping[str, Any], where: str) -> None:
+    """Names of models and scorers stand in file names and selectors, and tell them apart."""
+    tables = {table: tree.get(table) for table in ("models", "scorers")}
+    names = {table: list(found) for table, found in tables.items() if isinstance(found, dict)}
+    for table, found in names.items():
+        for name in found:
+            if not _MODEL_NAME.fullmatch(name):
+                raise ConfigError(
+                    f"{where}: {table[:-1]} name {name!r}: expected letters, digits, `_`, `-` and "
+                    "`.`, and a letter or digit first"
+                )
+    both = sorted(set(names.get("models", ())) & set(names.get("scorers", ())))
+    if both:
+        raise ConfigError(
+            f"{where}: {both[0]!r} is in [models] and in [scorers], so that score:{both[0]} could "
+            "be either: give one of them another name"
+        )
 
 
 def _template(part: str, options: dict[str, Any]) -> str:
@@ -240,5 +272,7 @@ def _check_keys(tree: Mapping[str, Any], kind: type[Any], where: str, prefix: st
         if key == "models":
             for name, model in value.items():
                 _check_keys(model, TrainConfig, where, f"models.{name}.")
+        elif key == "scorers":
+            continue  # any name; each part checks its own options
         elif inner and isinstance(inner[0], type):
             _check_keys(value, inner[0], where, f"{prefix}{key}.")

@@ -95,12 +95,27 @@ def ending(path: Path) -> str:
     Raises:
         ConfigError: none of them.
     """
-    kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    kind = _plain(path).suffix
     if kind in ENDINGS and not (kind == ".parquet" and path.suffix == ".gz"):
         return kind
     raise ConfigError(
         f"{str(path)!r}: expected a name that ends in {', '.join(ENDINGS)}, .jsonl.gz or .json.gz"
     )
+
+
+def stem(path: Path) -> str:
+    """A file's name without its ending, one of `ENDINGS` and `.gz`.
+
+    >>> stem(Path("runs/gpt-4.1.jsonl.gz"))
+    'gpt-4.1'
+    """
+    plain = _plain(path)
+    return plain.stem if plain.suffix in ENDINGS else plain.name
+
+
+def _plain(path: Path) -> Path:
+    """The path without `.gz`."""
+    return path.with_suffix("") if path.suffix == ".gz" else path
 
 
 def _write_json(
@@ -120,7 +135,7 @@ def _write_json(
 def _reader(path: Path) -> Callable[[Path], Iterator[tuple[str, bytes | msgspec.Raw]]]:
     if path.suffix == ".parquet":
         return _parquet_rows
-    return _list_items if ".json" in path.suffixes else _lines
+    return _list_items if _plain(path).suffix == ".json" else _lines
 
 
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:

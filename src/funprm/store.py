@@ -4,14 +4,15 @@ Every record is one flushed line of JSON that ends with its own checksum (`crc`)
 kill tore at the end of a file is dropped when the file is opened; any other line that cannot be
 read is an error that names its place, and one that was changed since counts as deleted. The
 manifest notes what was done; whether it is done, the files decide (see `pipeline.stage`).
+
+A shard (`shards`) appends to files of its own, and all are read: no two processes write to one.
 """
 
 import errno
-import fcntl
 import os
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +21,10 @@ from typing import IO, Any, Generic, Self, TypedDict, TypeVar
 import msgspec
 
 from funprm.disk import atomic_file, disk_errors, write_atomically
-from funprm.errors import RecordError, StoreError
+from funprm.errors import InputError, RecordError, StoreError
+from funprm.locks import locks_of
 from funprm.records import Json
+from funprm.shards import Shard, shard_files
 
 T = TypeVar("T")
 
@@ -98,19 +101,26 @@ class RecordFile(Generic[T]):
     """A file of records that grows by whole lines.
 
     Use as a context manager to append. Opening drops a torn last line.
+
+    Args:
+        path: where records are appended.
+        kind: of the records.
+        others: files of other processes, which are read, too, before it.
     """
 
-    def __init__(self, path: Path, kind: type[T]) -> None:
+    def __init__(self, path: Path, kind: type[T], others: Sequence[Path] = ()) -> None:
         self.path = path
         self.kind = kind
+        self._others = others
         self._file: IO[bytes] | None = None
 
     def __iter__(self) -> Iterator[T]:
-        return read_records(self.path, self.kind)
+        return (record for _, record in self.lines())
 
     def lines(self) -> Iterator[tuple[bytes, T]]:
         """The lines with their records."""
-        return read_lines(self.path, self.kind)
+        for path in (*self._others, self.path):
+            yield from read_lines(path, self.kind)
 
     def __enter__(self) -> Self:
         with disk_errors(self.path):
@@ -172,6 +182,8 @@ class RunFolder:
         settings: what determines the results; a folder made with others is refused.
         owned: False: another process holds it and writes; this one only reads.
         free: dotted names of settings that may differ from those the folder was made with.
+        part: this process is one of several that do a stage, here named with its shard. They hold
+            the folder together, and write each to files of its own.
 
     Raises:
         StoreError: made with other settings (names which differ), used by another process, or
@@ -185,28 +197,28 @@ class RunFolder:
         *,
         owned: bool = True,
         free: Collection[str] = (),
+        part: tuple[str, Shard] | None = None,
     ) -> None:
         self.path = path
-        self._lock = _locked(path) if owned else None
+        self.owned = owned and part is None
+        """Whether this process alone holds the folder, and writes."""
+        self._shard = part[1] if part else None
+        self._locks = locks_of(path, part) if owned else []
         try:
-            self._manifest = self._read_manifest()
+            self._manifest = _read_manifest(path)
             self._check_settings(settings, frozenset(free))
         except BaseException:
             self.close()
             raise
-        if owned:  # nobody else writes: these are of processes that were killed
-            for left in path.glob(".*.jsonl.*"):
+        if self.owned:  # nobody else writes: these are of processes that have ended
+            for left in (*path.glob(".*.jsonl.*"), *path.glob(".*-of-*.lock")):
                 left.unlink(missing_ok=True)
-
-    @property
-    def owned(self) -> bool:
-        """Whether this process holds the folder, and writes."""
-        return self._lock is not None
 
     def close(self) -> None:
         """Let another process use the folder."""
-        if self._lock is not None:
-            self._lock.close()
+        for lock in self._locks:
+            lock.close()
+        self._locks = []
 
     def __enter__(self) -> Self:
         return self
@@ -220,8 +232,15 @@ class RunFolder:
         self.close()
 
     def records(self, name: str, kind: type[T]) -> RecordFile[T]:
-        """The record file `<name>.jsonl`."""
-        return RecordFile(self.path / f"{name}.jsonl", kind)
+        """The record file `<name>.jsonl`, or a shard's own; those of all others are read."""
+        plain = self.path / f"{name}.jsonl"
+        own = plain if self._shard is None else self.path / f"{name}.{self._shard.label}.jsonl"
+        others = [path for path in (plain, *self.shards(name)) if path != own]
+        return RecordFile(own, kind, others)
+
+    def shards(self, name: str) -> list[Path]:
+        """The files that shards have written in place of `<name>.jsonl`."""
+        return shard_files(self.path, name)
 
     def write(self, name: str, records: Iterable[Any]) -> None:
         """Replace the record file `<name>.jsonl` by these records, at once and at the end.
@@ -240,36 +259,14 @@ class RunFolder:
         self._manifest["stages"][stage] = dict(facts)
         self._write_manifest()
 
-    def _read_manifest(self) -> dict[str, Any]:
-        path = self.path / "manifest.json"
-        if not path.exists():
-            return {"schema": FORMAT, "settings": None, "stages": {}}
-        with disk_errors(path, "read"):
-            content = path.read_bytes()
-        try:
-            manifest = msgspec.json.decode(content, type=dict[str, Any])
-            if manifest.get("schema") == FORMAT:
-                msgspec.convert(manifest, _Manifest)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise StoreError(
-                f"{path} is not a manifest ({error}): restore it, or give another `output`"
-            ) from error
-        if manifest.get("schema") != FORMAT:
-            raise StoreError(
-                f"run folder {self.path} has format {manifest.get('schema')}, this version "
-                f"writes {FORMAT}: give another `output` (policy 'replay' takes the programs from "
-                "the old generations.jsonl)"
-            )
-        return manifest
-
     def _check_settings(self, settings: Mapping[str, Json], free: frozenset[str]) -> None:
         now = flatten(msgspec.json.decode(msgspec.json.encode(settings)))
-        now = {key: value for key, value in now.items() if key not in free}
+        now = _without(free, now)
         if self._manifest["settings"] is None:
             self._manifest["settings"] = now
             self._write_manifest()
             return
-        before = {k: v for k, v in self._manifest["settings"].items() if k not in free}
+        before = _without(free, self._manifest["settings"])
         tables = {key.partition(".")[0] for key, value in before.items() if value is not None}
         added = {k: v for k, v in now.items() if k.partition(".")[0] not in tables}
         if added:  # a part that the stages so far did without
@@ -288,25 +285,46 @@ class RunFolder:
             )
 
     def _write_manifest(self) -> None:
-        if self._lock is None:
+        if not self.owned:
             return
         data = msgspec.json.format(msgspec.json.encode(self._manifest), indent=1)
         write_atomically(self.path / "manifest.json", data + b"\n")
 
 
-def _locked(path: Path) -> IO[str]:
-    """A folder's lock, held until it is closed; the folder is made."""
-    with disk_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-        lock = (path / ".lock").open("w", encoding="utf-8")
+def settings_in(path: Path) -> dict[str, Json]:
+    """The settings that a run folder was made with, by dotted name.
+
+    Raises:
+        InputError: there is no run folder.
+        StoreError: its manifest cannot be read.
+    """
+    settings: dict[str, Json] | None = _read_manifest(path)["settings"]
+    if settings is None:
+        raise InputError(f"no run folder at {path}: expected a folder with a manifest.json")
+    return settings
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if not path.exists():
+        return {"schema": FORMAT, "settings": None, "stages": {}}
+    with disk_errors(path, "read"):
+        content = path.read_bytes()
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
+        manifest = msgspec.json.decode(content, type=dict[str, Any])
+        if manifest.get("schema") == FORMAT:
+            msgspec.convert(manifest, _Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StoreError(
-            f"run folder {path} is in use by another process: wait for it, or give another `output`"
+            f"{path} is not a manifest ({error}): restore it, or give another `output`"
         ) from error
-    return lock
+    if manifest.get("schema") != FORMAT:
+        raise StoreError(
+            f"run folder {folder} has format {manifest.get('schema')}, this version "
+            f"writes {FORMAT}: give another `output` (policy 'replay' takes the programs from "
+            "the old generations.jsonl)"
+        )
+    return manifest
 
 
 def flatten(tree: Json, prefix: str = "") -> dict[str, Json]:
@@ -322,6 +340,15 @@ def flatten(tree: Json, prefix: str = "") -> dict[str, Json]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def _without(names: Collection[str], flat: Mapping[str, Json]) -> dict[str, Json]:
+    """A flattened mapping without some names, tables with all that they hold."""
+    return {
+        key: value
+        for key, value in flat.items()
+        if not any(key == name or key.startswith(f"{name}.") for name in names)
+    }
 
 
 def by_key(records: Iterable[T]) -> dict[str, T]:

@@ -134,3 +134,14 @@ def test_what_cannot_be_tried(problems: Path) -> None:
         funprm.check_prompt(problems, n=0, settings=SETTINGS)
     with pytest.raises(DataError, match="no problem with tests in meta"):
         funprm.check_prompt(problems, split="meta", settings=SETTINGS)
+
+
+def test_limits_that_change_are_seen(problems: Path, tmp_path: Path) -> None:
+    """The programs stay, and are judged again."""
+    row = json.loads(problems.read_text().splitlines()[0])
+    for number, limit in enumerate((1024, 64), 1):
+        problems.write_text(json.dumps({**row, "memory_mb": limit}) + "\n")
+        funprm.check_prompt(problems, styles=["plain"], settings=SETTINGS, output=tmp_path / "kept")
+        verdicts = tmp_path / "kept" / "plain" / "verdicts.jsonl"
+        assert len(verdicts.read_text().splitlines()) == number
+    assert len(Model.asked) == 1

@@ -124,3 +124,14 @@ def test_recorded_samples_of_a_model(tmp_path: Path) -> None:
     share = fmean(fmean(map(float, of_task)) for of_task in passed.values())
     assert found.problems == 164
     assert found.pass_at[1].estimate == pytest.approx(share)
+
+
+def test_names_keep_their_dots(problems: str, tmp_path: Path) -> None:
+    rows = [{"task_id": p, "solution": adds(n)} for n, p in enumerate("abc")]
+    files = [write(tmp_path / name, *rows) for name in ("m-4.1.jsonl", "m-4.5.jsonl")]
+    whole = tmp_path / "m.json.samples.jsonl"
+    whole.write_bytes(files[0].read_bytes())
+    grades = graded([*files, whole], problems, out=tmp_path / "out")
+    names = [grade.name for grade in grades.grades]
+    assert names == ["m-4.1", "m-4.5", "m.json.samples"]
+    assert all(grade.pass_at[1].estimate == 1 for grade in grades.grades)

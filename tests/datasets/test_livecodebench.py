@@ -344,7 +344,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
             number += 1
     script = f"""
         from pathlib import Path
-        from funprm.datasets.livecodebench import LiveCodeBenchDataset
+        from funprm.datasets.livecodebench.dataset import LiveCodeBenchDataset
 
         def peak():  # in KiB; unlike ru_maxrss it does not count the process before exec
             return Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]

@@ -56,6 +56,14 @@ def test_the_first_wrong_answer_decides_even_if_a_later_call_never_ends(judge: J
     assert judge(code.replace("return x", "return x + 1"), suite).status is Status.TIME_LIMIT
 
 
+def test_assertions_in_texts_see_the_names_of_the_program(judge: Judge) -> None:
+    code = "import math\n\ndef f(x): return math.floor(x)"
+    for tests in (["assert candidate(2.5) == math.floor(2.5)"], ["", "assert math.pi > 3"]):
+        suite = check(f"for test in {tests!r}: exec(test, {{**globals(), 'candidate': candidate}})")
+        assert judge(code, suite).passed, tests
+        assert not judge("def f(x): return 2", suite).passed, tests
+
+
 FOREIGN = check("assert candidate(lambda x: x + 1, 1) == 2")
 
 

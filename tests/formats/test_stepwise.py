@@ -43,6 +43,12 @@ def test_corrected_rewards_stand_in_for_measured_ones() -> None:
     assert row["labels"] == [0.5, 1.0]  # what was not measured gets no label
 
 
+def test_a_program_keeps_its_verdict_where_another_one_begins_with_it() -> None:
+    label = corrected({"prefix0": 0.5, "prefix1": 0.125})
+    (row,) = rows([program([(3, 4), (1, 1)])], label)
+    assert row["labels"] == [0.5, 1.0]
+
+
 def test_steps_without_evidence_join_the_next_one() -> None:
     (row,) = rows([program([(0, 0), (1, 2), (0, 0), (0, 0)])], measured)
     assert row["completions"] == ["def f0(): ...\ndef f1(): ...\n"]

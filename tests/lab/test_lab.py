@@ -180,7 +180,7 @@ def test_the_command_refuses_in_one_line(
     assert cli.main(["lab", "--quick", "--set", "methods=['tabel']"]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 2
-    assert "cannot read" in errors[0]
+    assert "no configuration file" in errors[0]
     assert "did you mean 'table'" in errors[1]
     with pytest.raises(InputError):
         load_lab(tmp_path / "none.toml")
@@ -209,3 +209,8 @@ def test_the_quick_lab_survives_a_kill(tmp_path: Path) -> None:
         gzip.decompress((tmp_path / "worlds" / "world-0.json.gz").read_bytes()), type=LabData
     )
     assert decoded.truth
+
+
+def test_a_setting_below_a_value_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lab", "--quick", "--set", "seeds.x=1"]) == 2
+    assert "'seeds' is a value, not a table" in capsys.readouterr().err

@@ -91,6 +91,21 @@ def test_answers_of_two_templates_are_not_mixed(world: World, tmp_path: Path) ->
     assert any("12 stored of other settings or contents not used" in note for note in told.notes)
 
 
+def test_a_run_of_combined_data_sets_grows(world: World, tmp_path: Path) -> None:
+    def grown(**at_most: int) -> tuple[list[str], list[bytes], dict[str, float]]:
+        part = {**world.settings["dataset"], "at_most": at_most}
+        dataset = {"name": "combined", "parts": {"own": part}}
+        told, found = run(world, tmp_path / "run", dataset=dataset)
+        lines = (tmp_path / "run" / "generations.jsonl").read_bytes().splitlines()
+        return told.worked, lines, accuracies(found)
+
+    _, small, _ = grown(train=1, test=1)
+    worked, large, after = grown()
+    assert {"load", "generate", "rollout", "execute"} <= set(worked)
+    assert (len(small), len(large), large[: len(small)]) == (8, 12, small)  # nothing twice
+    assert after == accuracies(run(world, tmp_path / "fresh")[1])
+
+
 @pytest.mark.parametrize("name", ["generations", "steps", "rollouts", "verdicts", "rewards"])
 def test_a_deleted_line_is_work_done_again(world: World, tmp_path: Path, name: str) -> None:
     _, before = run(world, tmp_path / "run")

@@ -46,6 +46,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_the_report_adds_to_the_models_cards(finished: Path) -> None:
+    card = (finished / "prm" / "funprm" / "model" / "README.md").read_text()
+    assert "from `tiny` on steps, clean outcomes, table" in card
+    assert "6 train, 3 meta, 3 validation, 4 test. No problem is in two splits." in card
+    row = next(r for r in summary(finished)["table"] if r["selector"] == "score:funprm")
+    assert f"| FunPRM | 4 | {100 * row['accuracy']['estimate']:.1f} [" in card
+    assert "PRM, joint" not in card
+    assert "judged by `local`" in card
+    assert 'license: "apache-2.0"' in card
+    assert str(finished.parent) not in card
+    again = Quiet()
+    run_all(small(finished), again)
+    assert again.worked == []
+
+
 def test_every_stage_leaves_its_results(finished: Path) -> None:
     found = summary(finished)
     names = {row["selector"] for row in found["table"]}

@@ -5,6 +5,7 @@ function the first line. The policy reads a "weights" file and a template; the e
 """
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +25,14 @@ class WorldPolicy:
 
     whole_batches: ClassVar[bool] = False
     unanswered_is_final: ClassVar[bool] = False
-    transport: ClassVar[frozenset[str]] = frozenset({"batch", "device"})
+    transport: ClassVar[frozenset[str]] = frozenset({"batch", "device", "pause"})
 
     weights: str
     template: str
     batch: int = 7
     device: str = "cpu"
+    pause: float = 0.0
+    """Seconds before each answer."""
 
     def identity(self) -> Mapping[str, Json]:
         return {
@@ -44,6 +47,7 @@ class WorldPolicy:
             )
             answer = int(drawn[0], 16) % 3
             begin = request.prefix or f"def helper():\n    return {int(drawn[1], 16) % 3}\n\n\n"
+            time.sleep(self.pause)
             code = f"{begin}def solve():\n    return {answer}\n"
             yield Sample(key=request.key, code=code, completion_tokens=3, logprob=-0.1 * answer)
 

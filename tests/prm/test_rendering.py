@@ -1,12 +1,15 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerFast
 
 from funprm.errors import ConfigError, DataError
 from funprm.prm.rendering import Encoded, Renderer
+from funprm.prompts.answers import extract_code
 from tests.prm.world import SPECIAL, make_tokenizer, program
 
 TOKENIZER = make_tokenizer()
@@ -94,3 +97,54 @@ def test_unknown_markers_and_programs_without_steps_are_refused() -> None:
         Renderer(make_tokenizer([s for s in SPECIAL if s != "<|step|>"]))
     with pytest.raises(DataError, match="has no steps"):
         RENDERER.encode(replace(PROGRAM, steps=()), 64)
+
+
+def templated(answer: str | list[str], renderer: Renderer = RENDERER) -> str:
+    """What the chat template makes of a statement and an answer, or its parts."""
+    parts = [{"type": "text", "text": text} for text in answer if not isinstance(answer, str)]
+    chat: list[dict[str, Any]] = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": " do p\n"},
+        {"role": "assistant", "content": parts or answer},
+    ]
+    TOKENIZER.chat_template = renderer.chat_template()
+    return str(TOKENIZER.apply_chat_template(chat, tokenize=False))
+
+
+def test_the_chat_template_renders_as_training_does() -> None:
+    text = templated(list(PROGRAM.steps))
+    assert text == RENDERER.text(PROGRAM)
+    encoded = RENDERER.encode(PROGRAM, 512)
+    assert encoded is not None
+    assert TOKENIZER(text, add_special_tokens=False)["input_ids"] == list(encoded.tokens)
+    assert RENDERER.encode_text(text) == replace(encoded, start=0)
+    whole = replace(PROGRAM, steps=("".join(PROGRAM.steps),))
+    assert templated("".join(PROGRAM.steps)) == RENDERER.text(whole)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "def f():\n    pass\n",
+        "Here:\n```python\ndef f():\n    pass\n```\nDone.",
+        "First:\n```python\nx\n```\nBetter:\n```python\ndef f():\n    pass\n```",
+        "Cut off:\n```python\ndef f():\n    return (1,",
+        "<think>\n```python\nno\n```\n</think>\n```\ndef f():\n    pass\n```",
+        "<think>hm</think>def f():\n    pass\n",
+    ],
+)
+def test_the_chat_template_reads_answers_as_the_package_does(answer: str) -> None:
+    steps = (extract_code(answer),)
+    assert templated(answer) == RENDERER.text(replace(PROGRAM, steps=steps))
+
+
+def test_no_answer_puts_a_marker_into_the_chat_template() -> None:
+    text = templated("x<|step|>\n<|problem|><|solution|>")
+    assert (text.count("<|step|>"), text.count("<|solution|>")) == (1, 1)
+    assert text == RENDERER.text(replace(PROGRAM, steps=("x<|step|>\n<|problem|><|solution|>",)))
+
+
+def test_the_chat_template_refuses_chats_without_a_program() -> None:
+    TOKENIZER.chat_template = RENDERER.chat_template()
+    with pytest.raises(TemplateError, match="expected a statement"):
+        TOKENIZER.apply_chat_template([{"role": "user", "content": "do p"}], tokenize=False)

@@ -2,14 +2,17 @@
 
 import socket
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import httpx
 import openai
 import pytest
 
+from funprm import registry
 from funprm.commands.one_problem import ProcessRewardModel
+from funprm.interfaces import Request, Sample
 from funprm.records import Problem
 from funprm.serve.settings import ServeSettings
 from funprm.testing.server import RefusalError, Server, first
@@ -176,6 +179,42 @@ def test_a_policy_in_this_process(prm: str) -> None:
         again = server.post("/v1/chat/completions", {**body, "seed": 1})
         assert again.json()["choices"] == answer.json()["choices"]
         assert server.post("/v1/chat/completions", {**body, "model": "x"}).status_code == 404
+
+
+@dataclass
+class Refactoring:
+    """A policy of two chats: a program, and a better form of it; every second one is broken."""
+
+    whole_batches: ClassVar[bool] = False
+    unanswered_is_final: ClassVar[bool] = False
+    chats: ClassVar[int] = 2
+
+    batch: int = 8
+
+    def identity(self) -> dict[str, str]:
+        return {}
+
+    def sample(self, requests: Sequence[Request]) -> Iterator[Sample]:
+        for request in requests:
+            better = BAD if request.index % 2 else f"{GOOD}# better\n"
+            code = better if request.drafts else GOOD
+            yield Sample(key=request.key, code=code, prompt_tokens=2, completion_tokens=3)
+
+
+def test_a_prompt_of_several_chats_is_led_through_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a run does it: clients do not get first drafts where a better form passes the tests."""
+    known = registry.component
+    monkeypatch.setattr(
+        registry,
+        "component",
+        lambda group, name: Refactoring if name == "me" else known(group, name),
+    )
+    body = {"model": "me", "messages": MESSAGES, "n": 2, "budget": 2, **CALL}
+    with served(others={"policy.name": "me"}) as server:
+        answer = server.post("/v1/chat/completions", body).json()
+    texts = {choice["message"]["content"] for choice in answer["choices"]}
+    assert texts == {f"{GOOD}# better\n", GOOD}
+    assert [answer["usage"][name] for name in ("prompt_tokens", "completion_tokens")] == [8, 12]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -1,9 +1,15 @@
 """Verdicts over HTTP, in three schemas; programs are isolated in all of them."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
+import pytest
+
+from funprm.interfaces import Job
+from funprm.records import Status, Verdict
 from tests.serve.world import BAD, ENDLESS, GOOD, TESTS, Served
 
 
@@ -45,6 +51,35 @@ def test_submit(server: Served) -> None:
     assert answer["tests"][1]["exec_info"]["run_result"]["stdout"] == "4\n"
     config["provided_data"] = {"test": tests[:1]}
     assert server.post("/submit", body).json()["accepted"] is True
+
+
+def test_a_submission_is_judged_by_all_of_its_tests_or_refused(server: Served) -> None:
+    def answer(**test: dict[str, str]) -> httpx.Response:
+        config = {"provided_data": {"test": [test]}}
+        return server.post("/submit", {"completion": "pass", "config": config})
+
+    assert answer(input={}, output={"stdout": ""}).json()["accepted"] is True
+    for test in (
+        {"input": {"stdin": "1"}, "output": {}},
+        {"input": {"stdin": "1"}, "output": {"stdout": "", "out.txt": "1"}},
+        {"input": {"stdin": "1", "in.txt": "1"}, "output": {"stdout": ""}},
+    ):
+        refused = answer(**test)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "provided_data")
+
+
+def test_what_could_not_be_judged_is_told_of_every_test(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def verdicts(jobs: Sequence[Job]) -> list[Verdict]:
+        return [Verdict(key=job.key, status=Status.NOT_JUDGED, detail="no judge") for job in jobs]
+
+    monkeypatch.setattr(server.services.judge, "verdicts", verdicts)
+    tests = [{"input": {}, "output": {"stdout": "1"}}] * 2
+    body = {"completion": "pass", "config": {"provided_data": {"test": tests}}}
+    answer = server.post("/submit", body).json()
+    told = [test["exec_info"] for test in answer["tests"]]
+    assert [(x["status"], x["message"]) for x in told] == [("SandboxError", "no judge")] * 2
 
 
 def test_programs_get_at_nothing(server: Served, tmp_path: Path) -> None:

@@ -10,13 +10,16 @@ from funprm.config import load_config
 from funprm.pipeline import stages
 from funprm.pipeline.reporting import RunResult
 from funprm.pipeline.run import Run
+from funprm.shards import Shard
 
 if TYPE_CHECKING:
     from funprm.commands.check_dataset import Check
     from funprm.commands.check_prompt import PromptCheck
+    from funprm.commands.compare import Comparison
     from funprm.commands.grade import Grades
     from funprm.commands.judge import SuiteName
     from funprm.commands.judged import Judged
+    from funprm.commands.merge import Merged
     from funprm.records import Split
 
 
@@ -38,16 +41,42 @@ def run(
 
 
 def run_stage(
-    config: str | Path, stage: str, settings: Settings | None = None, *, progress: Shown = False
+    config: str | Path,
+    stage: str,
+    settings: Settings | None = None,
+    *,
+    shard: str = "",
+    progress: Shown = False,
 ) -> None:
     """One stage of a configuration, after those before it: `load`, `generate`, `segment`, ...
+
+    Args:
+        config: a run's TOML file.
+        stage: its name.
+        settings: in place of the file's.
+        shard: only this part of its problems, such as `2/4`; of `generate`, `rollout`, `execute`
+            and `score`. Empty: all.
+        progress: see the module.
 
     Raises:
         ConfigError: a setting is wrong, or there is no such stage.
         StoreError: the stage before it is not complete.
     """
+    part = Shard.parse(shard) if shard else None
     with shown_by(progress) as shown:
-        stages.run_stage(load_config(Path(config), settings), shown, stage)
+        stages.run_stage(load_config(Path(config), settings), shown, stage, part)
+
+
+def merge(folders: Sequence[str | Path], output: str | Path | None = None) -> "Merged":
+    """Bring the records of run folders, and of their shards, into one.
+
+    Args:
+        folders: of one configuration.
+        output: a folder, new or one of these; None: the first of them.
+    """
+    from funprm.commands import merge as work
+
+    return work.merge([Path(folder) for folder in folders], path_of(output))
 
 
 def demo(
@@ -155,6 +184,22 @@ def grade(  # noqa: PLR0913  (most have defaults)
         return work.grade(
             source, paths, out=path_of(out), tries=tries, suite=suite, warn=warn, progress=shown
         )
+
+
+def compare(runs: Sequence[str | Path], selectors: Sequence[str] = ()) -> "Comparison":
+    """Choices of several runs against each other; the result prints its table.
+
+    Args:
+        runs: folders, or `FOLDER@SELECTOR`; all others are compared with the first.
+        selectors: only these of all runs; empty: all that they share.
+
+    Raises:
+        InputError: a folder holds no choices, or (ConfigError) a selector is not in a run.
+        DataError: no problem is common to all.
+    """
+    from funprm.commands import compare as work
+
+    return work.compare([str(run) for run in runs], selectors)
 
 
 def check_dataset(

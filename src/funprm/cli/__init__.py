@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from funprm import __version__
-from funprm.cli import checks, programs, runs, solving
+from funprm.cli import checks, models, programs, runs, solving
 from funprm.cli.shared import launched, require_train
 from funprm.errors import FunprmError, missing_package
 
@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"funprm {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for part in (runs, solving, programs, checks):
+    for part in (runs, solving, programs, models, checks):
         part.add_verbs(verbs)
     return parser
 

@@ -6,7 +6,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from funprm.cli.shared import add_run_arguments, add_set, launched, print_json, settings_of, write
+from funprm.cli.shared import (
+    add_run_arguments,
+    add_set,
+    launched,
+    print_counts,
+    print_json,
+    settings_of,
+    write,
+)
 
 if TYPE_CHECKING:
     from funprm.pipeline.reporting import RunResult
@@ -23,6 +31,8 @@ STAGES = (
     ("select", "pick one of N by every selector"),
     ("report", "write report.html and summary.json"),
 )
+
+_SHARDED = ("generate", "rollout", "execute", "score")
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type private)
@@ -46,8 +56,40 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type pri
     for name, text in STAGES:
         verb = verbs.add_parser(name, help=f"stage: {text}")
         add_run_arguments(verb)
+        if name in _SHARDED:
+            verb.add_argument(
+                "--shard", default="", metavar="I/N",
+                help="only this part of the problems, such as 2/4; other processes do the others",
+            )  # fmt: skip
         verb.set_defaults(call=_stage)
+    _add_compare(verbs)
     _add_export(verbs)
+    merge = verbs.add_parser("merge", help="bring the records of shards and folders into one")
+    merge.add_argument("folders", nargs="+", metavar="FOLDER", help="run folders of one file")
+    merge.add_argument("--output", help="a run folder, in place of the first of these")
+    merge.add_argument("--json", action="store_true", help="print the counts as JSON")
+    merge.set_defaults(call=_merge)
+
+
+def _add_compare(verbs: Any) -> None:  # noqa: ANN401
+    compare = verbs.add_parser(
+        "compare",
+        help="choices of several runs against each other, on the problems that they share",
+        description="Compares what selectors of several runs chose, problem by problem: accuracy, "
+        "difference to the first run, won and lost, exact tests, and the smallest difference that "
+        "the problems can show. Runs may have other candidates; only problems must be the same.",
+    )
+    compare.add_argument(
+        "runs", nargs="+", metavar="RUN",
+        help="run folders, or FOLDER@SELECTOR such as runs/a@score:themis; the first one is what "
+        "others are compared with",
+    )  # fmt: skip
+    compare.add_argument(
+        "--selector", action="append", default=[], metavar="NAME",
+        help="only this selector of all runs; can be repeated (default: all that they share)",
+    )  # fmt: skip
+    compare.add_argument("--json", action="store_true", help="print everything as JSON")
+    compare.set_defaults(call=_compare)
 
 
 def _add_export(verbs: Any) -> None:  # noqa: ANN401
@@ -66,6 +108,12 @@ def _add_export(verbs: Any) -> None:  # noqa: ANN401
     )
     export.add_argument("--model", default="", help="stepwise: with this model's corrected rewards")
     export.set_defaults(call=_export)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from funprm.api.runs import compare
+
+    print_counts(compare(arguments.runs, arguments.selector), arguments.json)
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -95,7 +143,9 @@ def _stage(arguments: argparse.Namespace) -> None:
     if size > 1:
         _train_together(arguments, rank)
         return
-    run_stage(arguments.config, arguments.verb, settings_of(arguments), progress=True)
+    shard = getattr(arguments, "shard", "")
+    settings = settings_of(arguments)
+    run_stage(arguments.config, arguments.verb, settings, shard=shard, progress=True)
 
 
 def _train_together(arguments: argparse.Namespace, rank: int) -> None:
@@ -106,6 +156,12 @@ def _train_together(arguments: argparse.Namespace, rank: int) -> None:
     config = load_config(arguments.config, settings_of(arguments))
     with closing(progress_for(io.StringIO() if rank else None)) as progress:
         train_together(config, progress, first=rank == 0)
+
+
+def _merge(arguments: argparse.Namespace) -> None:
+    from funprm.api.runs import merge
+
+    print_counts(merge(arguments.folders, arguments.output), arguments.json)
 
 
 def _print_result(result: "RunResult", as_json: bool) -> None:

@@ -49,7 +49,7 @@ class StyleResult:
     refused: int
     empty: int
     drafts_kept: int
-    """Programs whose rewritten form failed, so that the first form was kept."""
+    """Programs that are the form before the last: the rewritten one failed, or was the same."""
     not_judged: int
     tokens: float
     """Mean number of completion tokens of an answer."""
@@ -144,7 +144,7 @@ class _Problems:
     problems: Sequence[Problem]
 
     def identity(self) -> Mapping[str, Json]:
-        return {"problems": key_of([problem.key for problem in self.problems])}
+        return {"problems": key_of([asdict(problem) for problem in self.problems])}
 
     def load(self) -> Iterator[Problem]:
         yield from self.problems

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from funprm.commands.solution import Found, Judged, Solution
-from funprm.config import RunConfig, load_config
-from funprm.errors import ExecutorError
+from funprm.config import ComponentConfig, RunConfig, load_config
+from funprm.errors import ConfigError, ExecutorError, nearest
 from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
-from funprm.interfaces import Policy, Progress
+from funprm.interfaces import Policy, Progress, Scorer
 from funprm.pipeline.judging import VerdictIndex, judge_programs, judged, take_verdicts
 from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, segment
+from funprm.pipeline.scoring import hand_scores, score_keys, score_with, scored
 from funprm.pipeline.searching import search_of, searched
 from funprm.pipeline.selecting import candidates_of, choice
-from funprm.pipeline.stage import Stage, grown
-from funprm.pipeline.training import hand_scores, score_keys, score_with, scored
+from funprm.pipeline.stage import Grown, Stage
 from funprm.python_source import parsed
 from funprm.records import Generation, Json, Problem, Score, key_of
 
@@ -66,10 +66,26 @@ def solve_config(
         "dataset": {"name": "statement", "problem": problem.key},
         "rollout.k": 0,
         "models": {},
+        "scorers": {},
     }
     config = load_config(path, {**overrides, **given}, _DEFAULTS)
     aggregator(config.select.aggregator)
     return config
+
+
+def scorer_named(name: str, path: Path | None, overrides: Mapping[str, Any]) -> ComponentConfig:
+    """The settings of a scorer in the table `[scorers]` of a run's file.
+
+    Raises:
+        InputError: the file is missing, or (ConfigError) has no such scorer.
+    """
+    config = load_config(path, {**overrides, "output": "", "dataset": {"name": ""}}, _DEFAULTS)
+    if name not in config.scorers:
+        raise ConfigError(
+            f"no scorer {name!r} in [scorers] of {path or 'no file (--config FILE)'}; "
+            f"{nearest(name, config.scorers)}"
+        )
+    return config.scorers[name]
 
 
 def sample(
@@ -99,7 +115,7 @@ def solve(
     config: RunConfig,
     problem: Problem,
     progress: Progress,
-    model: "OpenedPrm | None" = None,
+    model: "OpenedScorer | None" = None,
     policy: Policy | None = None,
 ) -> Solution:
     """Sample programs for a problem, judge and score them, and select one.
@@ -108,7 +124,7 @@ def solve(
         config: as `solve_config` makes it.
         problem: what is to be solved; its public suite filters the programs.
         progress: where stages show how far they are.
-        model: a reward model; None: there is none.
+        model: what scores programs; None: nothing does.
         policy: writes the programs, in place of the settings' one.
 
     Raises:
@@ -129,7 +145,30 @@ def solve(
         return _solution(run, problem, model)
 
 
-class OpenedPrm:
+class OpenedScorer:
+    """What scores programs in place of a reward model of this package.
+
+    Args:
+        scorer: a part of the group `funprm.scorers`.
+        name: of its kind.
+    """
+
+    def __init__(self, scorer: Scorer, name: str = "scorer") -> None:
+        self.scorer = scorer
+        kind = name.rpartition(":")[2]  # a colon ends a model's name in a selector's
+        self.name = f"{kind}-{key_of(dict(scorer.identity()))[:8]}"
+        """Of its scores: an output folder may see several models."""
+
+    def cut(self, config: RunConfig, progress: Progress) -> RunConfig:
+        """The settings, with programs cut as the model wants them."""
+        return config
+
+    def aggregator_for(self, wanted: str) -> str:
+        """How step scores are read, where settings want one way."""
+        return getattr(self.scorer, "aggregator", "") or wanted
+
+
+class OpenedPrm(OpenedScorer):
     """A reward model, opened before anything is paid for.
 
     Args:
@@ -142,10 +181,9 @@ class OpenedPrm:
     def __init__(self, folder: str) -> None:
         from funprm.prm.scoring import PrmScorer
 
-        self.scorer = PrmScorer(folder)
-        self.name = f"prm-{key_of(dict(self.scorer.identity()))[:8]}"
-        """Of its scores: an output folder may see several models."""
-        self.folder, self.reading = folder, self.scorer.reading
+        self.prm = PrmScorer(folder)
+        super().__init__(self.prm, "prm")
+        self.folder, self.reading = folder, self.prm.reading
 
     def cut(self, config: RunConfig, progress: Progress) -> RunConfig:
         """The settings, with programs cut as the model was trained; says so where that differs."""
@@ -165,6 +203,10 @@ class OpenedPrm:
         )
         return replace(config, rollout=replace(config.rollout, max_steps=trained))
 
+    def aggregator_for(self, wanted: str) -> str:
+        """As training says it of outcome models."""
+        return self.reading.aggregator_for(wanted)
+
 
 execute = Stage(
     name="execute",
@@ -178,7 +220,7 @@ execute = Stage(
 """Judges programs where no prefix is completed."""
 
 
-def _search_stage(config: RunConfig, model: OpenedPrm | None) -> Stage | None:
+def _search_stage(config: RunConfig, model: OpenedScorer | None) -> Stage | None:
     """The stage that finds the programs by a search, where the settings name one."""
     search = search_of(config)
     if search is None:
@@ -187,18 +229,20 @@ def _search_stage(config: RunConfig, model: OpenedPrm | None) -> Stage | None:
     return searched(search, scorer, max_steps=config.rollout.max_steps)
 
 
-def _score_stage(model: OpenedPrm) -> Stage:
+def _score_stage(model: OpenedScorer) -> Stage:
     """Scores of all programs by one model; an output folder may see several."""
 
-    def keys(run: Run) -> list[str]:
-        return score_keys(run, model.name, model.scorer.identity(), list(run.generations.values()))
+    def plan(run: Run) -> Iterator[tuple[str, str]]:
+        generations = list(run.generations.values())
+        keys = score_keys(run, model.name, model.scorer.identity(), generations)
+        return zip(keys, (g.problem_id for g in generations), strict=True)
 
     def work(run: Run) -> None:
         generations = list(run.generations.values())
         run.progress.start("score", len(generations))
         score_with(run, model.name, model.scorer, generations)
 
-    take = grown("scores", Score, plan=keys, hand=hand_scores)
+    take = Grown(file="scores", kind=Score, plan=plan, hand=hand_scores)
     return Stage(
         name="score",
         after=segment,
@@ -209,7 +253,7 @@ def _score_stage(model: OpenedPrm) -> Stage:
     )
 
 
-def _solution(run: Run, problem: Problem, model: OpenedPrm | None) -> Solution:
+def _solution(run: Run, problem: Problem, model: OpenedScorer | None) -> Solution:
     everyone = candidates_of(run).get(problem.problem_id, [])
     usable = [c for c in everyone if parsed(c.code).body]
     if not usable:
@@ -242,9 +286,9 @@ def _require_verdicts(run: Run, problem: Problem, usable: Sequence[Candidate]) -
     raise ExecutorError(f"the programs could not be judged by the tests: {detail}")
 
 
-def _aggregator(run: Run, model: OpenedPrm | None) -> str:
+def _aggregator(run: Run, model: OpenedScorer | None) -> str:
     wanted = run.config.select.aggregator
-    return model.reading.aggregator_for(wanted) if model else wanted
+    return model.aggregator_for(wanted) if model else wanted
 
 
 def best_without_model(candidates: Sequence[Candidate]) -> str:
@@ -288,7 +332,7 @@ def _summary(problem: Problem, ranked: Sequence[Judged], how: str) -> str:
 
 
 def _ranked(
-    run: Run, everyone: Sequence[Candidate], chosen: Candidate | None, model: OpenedPrm | None
+    run: Run, everyone: Sequence[Candidate], chosen: Candidate | None, model: OpenedScorer | None
 ) -> tuple[Judged, ...]:
     found = [_judged(run, c, c is chosen, model) for c in everyone]
     return tuple(
@@ -300,10 +344,11 @@ def _or_least(score: float | None) -> float:
     return -float("inf") if score is None else score
 
 
-def _judged(run: Run, candidate: Candidate, chosen: bool, model: OpenedPrm | None) -> Judged:
+def _judged(run: Run, candidate: Candidate, chosen: bool, model: OpenedScorer | None) -> Judged:
     scores = candidate.scores.get(model.name, ()) if model else ()
     names = run.steps[candidate.generation].names
-    known: Sequence[float | None] = scores or [None] * len(names)
+    # One score alone is that of the complete program: it stands at the last step.
+    known = [*[None] * (len(names) - len(scores)), *scores]
     return Judged(
         index=candidate.index,
         chosen=chosen,

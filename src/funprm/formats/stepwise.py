@@ -19,11 +19,16 @@ def measured(program: LabelledProgram, step: int) -> float | None:
 
 
 def corrected(rewards: dict[str, float]) -> Label:
-    """Labels that a correction has moved, by prefix key; k/n where it has not."""
+    """Labels that a correction has moved, by prefix key; k/n where it has not.
+
+    A program's own verdict stays as it is, though another program may begin with all of its text.
+    """
 
     def label(program: LabelledProgram, step: int) -> float | None:
         found = measured(program, step)
-        return None if found is None else rewards.get(program.prefixes[step], found)
+        if found is None or step == len(program.steps) - 1:
+            return found
+        return rewards.get(program.prefixes[step], found)
 
     return label
 

@@ -1,6 +1,5 @@
 """Settings of a laboratory: TOML to frozen dataclasses, as for runs."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from importlib import resources
@@ -9,7 +8,8 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from funprm.errors import ConfigError, InputError, nearest
+from funprm.config import put_setting, read_toml
+from funprm.errors import ConfigError, nearest
 from funprm.records import Json
 from funprm.training_config import TrainConfig, train_settings
 
@@ -100,18 +100,9 @@ def load_lab(path: Path, overrides: Mapping[str, Json] | None = None) -> LabConf
         InputError: no such file.
         ConfigError: not TOML, an unknown key (names the nearest), or a wrong value.
     """
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}; give the path of a TOML file") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+    tree = read_toml(path)
     for key, value in (overrides or {}).items():
-        table = tree
-        *outer, last = key.split(".")
-        for name in outer:
-            table = table.setdefault(name, {})
-        table[last] = value
+        put_setting(tree, key, value)
     if isinstance(tree.get("train"), dict):
         tree["train"] = train_settings(tree["train"], str(path), "train")
     _check_keys(tree, LabConfig, str(path), "")

@@ -3,18 +3,16 @@
 import contextlib
 import multiprocessing
 import os
-import signal
-import threading
-import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from funprm.errors import FunprmError, TrainingError
+from funprm.processes import serve_parent
 
 POLL = 0.5
-"""Seconds between looks at results, and of workers at their parent."""
+"""Seconds between looks at results."""
 
 Work = Callable[[Any, int], None]
 """A function at the top of a module: settings and seed to stored results."""
@@ -81,15 +79,8 @@ def _finish(seed: int, process: BaseProcess, results: Connection) -> None:
 
 def _call(work: Work, settings: Any, seed: int, results: Connection, parent: int) -> None:  # noqa: ANN401
     """A worker process: no life after its parent's, interrupted by it alone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+    serve_parent(parent)
     try:
         work(settings, seed)
     except FunprmError as error:
         results.send(error)
-
-
-def _follow(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(POLL)
-    os._exit(1)

@@ -19,6 +19,7 @@ from funprm import __version__, registry
 from funprm.disk import write_atomically
 from funprm.interfaces import Executor, Job, Policy, Request
 from funprm.lab.config import LabConfig
+from funprm.pipeline.sampling import prefix_key
 from funprm.prompts import render_statement
 from funprm.records import LabelledProgram, Problem, Split, key_of
 from funprm.steps import find_steps, step_texts
@@ -246,7 +247,7 @@ def _labelled(wanted: _Wanted, code: str, passed: bool | None) -> LabelledProgra
         problem_id=problem.problem_id,
         statement=render_statement(problem),
         steps=step_texts(code, ends),
-        prefixes=tuple(key_of("prefix", problem.problem_id, code[:end]) for end in ends),
+        prefixes=tuple(prefix_key(problem.problem_id, code[:end]) for end in ends),
         k=(*zeros, int(bool(passed))),
         n=(*zeros, int(passed is not None)),
     )

@@ -10,7 +10,7 @@ from funprm.executors.grading.suites import shared_a_process
 from funprm.interfaces import Job
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import prefix_key, rollout
-from funprm.pipeline.stage import Outcome, Stage, Take, derived_records, grown, unused
+from funprm.pipeline.stage import Grown, Outcome, Stage, derived_records, unused
 from funprm.records import (
     CaseResult,
     Generation,
@@ -65,8 +65,11 @@ class VerdictIndex:
             return None
         return self.run.verdicts.get(self.key(problem, which, code))
 
-    def jobs(self) -> Iterator[Job]:
-        """All programs with the suites they are judged by, without repetitions."""
+    def jobs(self) -> Iterator[tuple[str, Job]]:
+        """All programs with the suites they are judged by, without repetitions.
+
+        With each the id of its problem; of several the first one.
+        """
         seen: set[str] = set()
         for problem, which, code in self._wanted():
             suite: Suite | None = getattr(problem, which)
@@ -75,8 +78,11 @@ class VerdictIndex:
             key = self.key(problem, which, code)
             if key not in seen:
                 seen.add(key)
+                if not self.run.takes("execute", problem.problem_id):
+                    continue
                 stop = not self._suite(problem, which)[1]
-                yield Job(key=key, code=code, suite=suite, stop_at_first_failure=stop)
+                job = Job(key=key, code=code, suite=suite, stop_at_first_failure=stop)
+                yield problem.problem_id, job
 
     def _wanted(self) -> Iterator[tuple[Problem, Which, str]]:
         for generation in self.run.generations.values():
@@ -95,7 +101,7 @@ class VerdictIndex:
 
 def judge_programs(run: Run) -> None:
     """Judge every distinct program that has no verdict yet into `verdicts.jsonl`."""
-    wanted = list(VerdictIndex(run).jobs())
+    wanted = [job for _, job in VerdictIndex(run).jobs()]
     with run.file("verdicts", Verdict) as file:
         stored = {verdict.key: verdict.status for verdict in file}
         missing = [
@@ -140,10 +146,10 @@ def _not_judged(verdicts: Iterable[Verdict]) -> Iterator[str]:
 
 _REASONS = 3
 
-take_verdicts: Take = grown(
-    "verdicts",
-    Verdict,
-    plan=lambda run: (job.key for job in VerdictIndex(run).jobs()),
+take_verdicts = Grown(
+    file="verdicts",
+    kind=Verdict,
+    plan=lambda run: ((job.key, problem_id) for problem_id, job in VerdictIndex(run).jobs()),
     hand=hand_verdicts,
     counts=lambda verdict: verdict.status is not Status.NOT_JUDGED,
 )

@@ -14,14 +14,16 @@ from funprm.store import RecordFile
 
 
 def revising(
-    policy: Policy, executor: Callable[[], Executor], drafts: Callable[[], RecordFile[Generation]]
+    policy: Policy,
+    executor: Callable[[], Executor],
+    drafts: Callable[[], RecordFile[Generation]] | None = None,
 ) -> Policy:
     """The policy; where its prompt has several chats, one that leads all of them.
 
     Args:
         policy: writes programs.
         executor: gives the judge, where one is needed.
-        drafts: gives the file that keeps the answers of all chats but the last.
+        drafts: gives the file that keeps the answers of all chats but the last; None: nothing does.
     """
     chats = getattr(policy, "chats", 1)
     if chats == 1:
@@ -33,7 +35,7 @@ class _RevisingPolicy:
     """Leads a policy through the chats of its prompt; all but `sample` is the policy's own.
 
     Prefixes are continued in the first chat: what was begun in functions goes on in functions.
-    Every answer is stored the moment it arrives, drafts in a file of their own.
+    Every answer is stored the moment it arrives, drafts in a file of their own, where there is one.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class _RevisingPolicy:
         policy: Policy,
         chats: int,
         executor: Callable[[], Executor],
-        drafts: Callable[[], RecordFile[Generation]],
+        drafts: Callable[[], RecordFile[Generation]] | None,
     ) -> None:
         self.policy, self._chats = policy, chats
         self._executor, self._file = executor, drafts
@@ -82,6 +84,9 @@ class _RevisingPolicy:
 
     def _answers(self, requests: Sequence[Request]) -> Iterator[Sample]:
         """The answers of a chat that is not the last: stored ones, then those asked for."""
+        if self._file is None:
+            yield from self.policy.sample(requests)
+            return
         with self._file() as file:
             if self._stored is None:
                 self._stored = {x.key: Sample(**shared_fields(x, Sample)) for x in file}

@@ -24,7 +24,9 @@ from funprm.records import (
     Split,
     Steps,
     Verdict,
+    key_of,
 )
+from funprm.shards import Shard
 from funprm.store import RecordFile, RunFolder
 
 T = TypeVar("T")
@@ -40,11 +42,11 @@ _PARTS: dict[str, registry.Group] = {
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """What determines a run's results, for its manifest.
 
-    Selection, titles, models and searches are left out: their stages follow their settings, and
-    trainings and answers by earlier ones are kept.
+    Selection, titles, models, scorers and searches are left out: their stages follow their
+    settings, and trainings, scores and answers by earlier ones are kept.
     """
     tree = asdict(config)
-    for part in ("output", "title", "select", "models", "search"):
+    for part in ("output", "title", "select", "models", "scorers", "search"):
         del tree[part]
     return {"funprm": __version__, **tree}
 
@@ -74,6 +76,7 @@ class Run:
         dataset: problems that are in memory; `config.dataset` then only tells them from others.
         policy: one that is in memory, in place of `config.policy`.
         owned: False: another process holds the folder, and writes; this one works beside it.
+        part: a stage, and which part of its problems this process works on; None: all, of any.
 
     Attributes:
         digests: of what the run was handed and what that rests on, by stage.
@@ -110,11 +113,13 @@ class Run:
         policy: Policy | None = None,
         *,
         owned: bool = True,
+        part: tuple[str, Shard] | None = None,
     ) -> None:
         folder = Path(config.output)
         if not (folder / "manifest.json").exists():  # else checked when it was made
             _check_components(config, with_dataset=dataset is None)
         self.config = config
+        self.part = part
         self.progress = progress
         self.digests: dict[str, str] = {}
         self.outcomes: dict[str, Outcome] = {}
@@ -125,7 +130,7 @@ class Run:
         if policy is not None:
             self.policy = self._revising(policy)
         free = free_settings(config, with_dataset=dataset is None)
-        self.folder = RunFolder(folder, settings_of(config), owned=owned, free=free)
+        self.folder = RunFolder(folder, settings_of(config), owned=owned, free=free, part=part)
 
     def __enter__(self) -> Self:
         return self
@@ -169,6 +174,18 @@ class Run:
         executor: Executor = self._build("executors", self.config.executor)
         return executor
 
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Numbers of problems, from 0, in an order that has nothing to do with what they are."""
+        shuffled = sorted(self.problems, key=lambda name: key_of("place", name))
+        return {problem_id: place for place, problem_id in enumerate(shuffled)}
+
+    def takes(self, stage: str, problem_id: str) -> bool:
+        """Whether this process does a stage's work for a problem."""
+        if self.part is None or self.part[0] != stage:
+            return True
+        return self.part[1].takes(self.places[problem_id])
+
     def of_split(self, *splits: Split) -> list[Generation]:
         """Generations of the problems of some splits."""
         wanted = {p.problem_id for p in self.problems.values() if p.split in splits}
@@ -196,6 +213,8 @@ def _check_components(config: RunConfig, *, with_dataset: bool) -> None:
     ):
         if part is not None:
             registry.check_options(group, part.name, part.options)  # type: ignore[arg-type]
+    for scorer in config.scorers.values():
+        registry.build("scorers", scorer.name, scorer.options)  # cheap, and checks all values
     for model in config.models.values():
         if model.corrects:
             part = model.correction

@@ -9,7 +9,7 @@ from funprm.errors import PolicyError
 from funprm.interfaces import Policy, Request, Sample
 from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
-from funprm.pipeline.stage import Outcome, Stage, derived_records, grown, listed, unused
+from funprm.pipeline.stage import Grown, Outcome, Stage, derived_records, listed, unused
 from funprm.policies.asking import answers
 from funprm.records import (
     Generation,
@@ -32,11 +32,16 @@ _ENDS = {"length": "cut off", "refused": "refused", "empty": "empty"}
 # --- generate --------------------------------------------------------------------------------
 
 
+def _asked(run: Run) -> list[Problem]:
+    """The problems that this process has programs written for."""
+    return [p for p in run.problems.values() if run.takes("generate", p.problem_id)]
+
+
 def _program_requests(run: Run) -> list[Request]:
     identity = run.policy.identity()
     return [
         _request("generation", identity, run, problem, "", index)
-        for problem in run.problems.values()
+        for problem in _asked(run)
         for index in range(run.config.generate.n)
     ]
 
@@ -69,9 +74,10 @@ def _generated(run: Run) -> Outcome:
     cost = round(sum(g.cost for g in programs), 6)
     ends = Counter(_ENDS[g.finish] for g in programs if g.finish in _ENDS)
     odd = "".join(f", {count} {how}" for how, count in ends.items())
-    wanted = len(run.problems) * run.config.generate.n
+    asked = _asked(run)
+    wanted = len(asked) * run.config.generate.n
     answered = {g.problem_id for g in programs}
-    without = [name for name in run.problems if name not in answered]
+    without = [p.problem_id for p in asked if p.problem_id not in answered]
     short = wanted - len(programs) - len(without) * run.config.generate.n
     return Outcome(
         note=f"{len(programs)} programs, {tokens} tokens"
@@ -105,10 +111,10 @@ generate = Stage(
     name="generate",
     after=load,
     work=_generate,
-    take=grown(
-        "generations",
-        Generation,
-        plan=lambda run: (request.key for request in _program_requests(run)),
+    take=Grown(
+        file="generations",
+        kind=Generation,
+        plan=lambda run: _keys(_program_requests(run)),
         hand=_hand_generations,
     ),
     tell=_generated,
@@ -224,10 +230,10 @@ rollout = Stage(
     name="rollout",
     after=segment,
     work=_rollout,
-    take=grown(
-        "rollouts",
-        Rollout,
-        plan=lambda run: (request.key for request in _rollout_requests(run)),
+    take=Grown(
+        file="rollouts",
+        kind=Rollout,
+        plan=lambda run: _keys(_rollout_requests(run)),
         hand=_hand_rollouts,
     ),
     tell=_rolled_out,
@@ -248,6 +254,8 @@ def prefixes_of(run: Run) -> Iterator[tuple[str, tuple[Problem, str]]]:
     """Prefix key, problem and text of every step but the last, of the splits rolled out."""
     for generation in run.of_split(*run.config.rollout.splits):
         problem = run.problems[generation.problem_id]
+        if not run.takes("rollout", problem.problem_id):
+            continue
         for end in run.steps[generation.key].ends[:-1]:
             prefix = generation.code[:end]
             yield prefix_key(problem.problem_id, prefix), (problem, prefix)
@@ -264,6 +272,10 @@ def _request(
     return Request(
         key=key, problem=problem, index=index, seed=seed, prefix=prefix, blank_lines=blank_lines
     )
+
+
+def _keys(requests: Sequence[Request]) -> Iterator[tuple[str, str]]:
+    return ((request.key, request.problem.problem_id) for request in requests)
 
 
 def _sample(

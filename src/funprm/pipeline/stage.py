@@ -7,17 +7,20 @@ the work: it is complete when every planned key is stored, and nothing else is u
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
 from funprm.disk import digest_of
 from funprm.errors import StoreError
 from funprm.records import Json, key_of
+from funprm.shards import Shard
+from funprm.store import read_records
 
 if TYPE_CHECKING:
     from funprm.pipeline.run import Run
@@ -115,7 +118,8 @@ class Stage:
         if noted != before:
             run.folder.mark_complete(self.name, msgspec.to_builtins(noted))
         if not complete:
-            run.progress.finish("; ".join((outcome.note, *outcome.missing)))
+            shard = f"shard {run.part[1]}: " if run.part else ""
+            run.progress.finish(shard + "; ".join((outcome.note, *outcome.missing)))
 
     def _taken_after(self, run: "Run", inputs: str) -> Taken:
         try:
@@ -196,44 +200,56 @@ def _anything(inputs: str) -> Record:
 ANY = "*"
 
 
-def grown(
-    file: str,
-    kind: type[T],
-    plan: Callable[["Run"], Iterable[str]],
-    hand: Callable[["Run", dict[str, T]], object],
-    counts: Callable[[T], bool] = lambda record: True,
-) -> Take:
-    """How a stage takes the records that its plan asks for from a file that only grows.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Grown(Generic[T]):
+    """How a stage takes the records that its plan asks for from a file that only grows."""
 
-    Args:
-        file: its name, without `.jsonl`.
-        kind: of its records, which have a `key`.
-        plan: the wanted keys, in order.
-        hand: gives the run the wanted records that are stored, in the plan's order.
-        counts: whether a record is a result (a verdict `not judged` is none).
-    """
+    file: str
+    """Its name, without `.jsonl`."""
+    kind: type[T]
+    """Of its records, which have a `key`."""
+    plan: Callable[["Run"], Iterable[tuple[str, str]]]
+    """The wanted keys, in order, with the id of the problem that each is of."""
+    hand: Callable[["Run", dict[str, T]], object]
+    """Gives the run the wanted records that are stored, in the plan's order."""
+    counts: Callable[[T], bool] = lambda record: True
+    """Whether a record is a result (a verdict `not judged` is none)."""
 
-    def take(run: "Run", noted: Record | None) -> Taken:
-        planned = list(dict.fromkeys(plan(run)))
-        wanted = frozenset(planned)
+    def __call__(self, run: "Run", noted: Record | None) -> Taken:
+        """Hand the run what is stored; see `Take`."""
+        planned: dict[str, str] = {}
+        for key, problem_id in self.plan(run):
+            planned.setdefault(key, problem_id)
         stored: dict[str, T] = {}
         marks: dict[str, bytes] = {}
         others: set[str] = set()
-        for line, record in run.file(file, kind).lines():
+        for line, record in run.file(self.file, self.kind).lines():
             key = record.key  # type: ignore[attr-defined]
-            if key not in wanted:
+            if key not in planned:
                 others.add(key)
-            elif key not in stored or counts(record):
+            elif key not in stored or self.counts(record):
                 stored[key], marks[key] = record, line
-        left = [key for key in planned if key not in stored or not counts(stored[key])]
+        left = [key for key in planned if key not in stored or not self.counts(stored[key])]
         named = key_of(left) if left else ""
         if left and (noted is None or noted.taken.left not in (named, ANY)):
-            raise Incomplete(f"{len(left):,} of {len(planned):,} results are not stored")
-        run.unused[file] = len(others)
-        hand(run, {key: stored[key] for key in planned if key in stored})
+            where = self._by_shard(run, [planned[key] for key in left])
+            raise Incomplete(f"{len(left):,} of {len(planned):,} results are not stored{where}")
+        run.unused[self.file] = 0 if run.part else len(others)
+        self.hand(run, {key: stored[key] for key in planned if key in stored})
         return Taken(digest=digest(marks[key] for key in planned if key in marks), left=named)
 
-    return take
+    def _by_shard(self, run: "Run", problems: Sequence[str]) -> str:
+        """How many of some results are of which shard, where shards have worked on the file."""
+        counts = {
+            shard.count for shard in map(Shard.of_file, run.folder.shards(self.file)) if shard
+        }
+        if len(counts) != 1:
+            return ""
+        (count,) = counts
+        numbers = Counter(run.places[problem] % count + 1 for problem in problems)
+        shown = [f"{numbers[number]:,} of shard {number}/{count}" for number in sorted(numbers)]
+        more = [f"and of {len(shown) - _NAMED} more"] if len(shown) > _NAMED else []
+        return f": {', '.join(shown[:_NAMED] + more)}"
 
 
 def digest(parts: Iterable[bytes]) -> str:
@@ -272,9 +288,12 @@ def derived(
 
 def derived_records(file: str, kind: type[T], hand: Callable[["Run", list[T]], Any]) -> Take:
     """As `derived`, for one file of records."""
+
+    def path(run: "Run") -> Path:
+        return run.folder.path / f"{file}.jsonl"
+
     return derived(
-        lambda run: [run.file(file, kind).path],
-        lambda run: hand(run, list(run.file(file, kind))),
+        lambda run: [path(run)], lambda run: hand(run, list(read_records(path(run), kind)))
     )
 
 

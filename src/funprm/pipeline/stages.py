@@ -11,9 +11,11 @@ from funprm.pipeline.loading import load
 from funprm.pipeline.reporting import RunResult, read_result, report
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, rollout, segment
+from funprm.pipeline.scoring import score
 from funprm.pipeline.selecting import check_selection, select
-from funprm.pipeline.stage import Stage
-from funprm.pipeline.training import score, train
+from funprm.pipeline.stage import Grown, Stage
+from funprm.pipeline.training import train
+from funprm.shards import Shard
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -56,14 +58,18 @@ def run_all(config: RunConfig, progress: Progress) -> RunResult:
         return read_result(run)
 
 
-def run_stage(config: RunConfig, progress: Progress, name: str) -> None:
-    """Run one stage.
+def run_stage(config: RunConfig, progress: Progress, name: str, shard: Shard | None = None) -> None:
+    """Run one stage, or one process's part of it.
 
     Raises:
-        StoreError: the stage before it is not complete.
+        ConfigError: the stage has no parts.
+        StoreError: the stage before it is not complete, or another process does the same.
     """
     _check(config)
-    with Run(config, progress) as run:
+    if shard and not isinstance(STAGES[name].take, Grown):
+        parted = [stage.name for stage in STAGES.values() if isinstance(stage.take, Grown)]
+        raise ConfigError(f"stage {name!r} has no shards: expected {', '.join(parted)}")
+    with Run(config, progress, part=(name, shard) if shard else None) as run:
         STAGES[name](run)
 
 

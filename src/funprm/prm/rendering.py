@@ -5,9 +5,11 @@ tokenised on its own, so that no token spans a cut, and nothing follows the last
 is causal, hence the score read at marker j is the score of prefix j.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 from funprm.errors import ConfigError, DataError
@@ -72,8 +74,10 @@ class Renderer:
         self._reserved = {self.marker: self.marker_id}
         if all(token in vocabulary for token in OWN_FRAME):
             self._reserved |= {token: vocabulary[token] for token in OWN_FRAME}
+            self._frame = OWN_FRAME
             self._head, self._tail = ([vocabulary[token]] for token in OWN_FRAME)
         else:
+            self._frame = TEXT_FRAME
             self._head, self._tail = (self._tokenise([text])[0] for text in TEXT_FRAME)
         self._head = _opening(tokenizer) + self._head
         self.pad_id = _padding(tokenizer, self.marker_id)
@@ -100,6 +104,32 @@ class Renderer:
         texts |= {step: None for program in programs for step in program.steps}
         ids = dict(zip(texts, self._tokenise(list(texts)), strict=True))
         return [self._assemble(program, ids, max_tokens) for program in programs]
+
+    def text(self, program: LabelledProgram) -> str:
+        """The rendering as a text, for servers that tokenise themselves.
+
+        Whole texts may be tokenised across the cuts between segments, and no statement is
+        shortened: tokens of `encode` are exact. Literal reserved tokens in it are broken.
+        """
+        segments = [program.statement, *program.steps]
+        statement, *steps = (self._literal.sub(_broken, segment) for segment in segments)
+        head, tail = self._frame
+        opening = self._tokenizer.bos_token if _opening(self._tokenizer) else ""
+        return f"{opening}{head}{statement}{tail}" + "".join(s + self.marker for s in steps)
+
+    def chat_template(self) -> str:
+        """A template of the transformers library for (statement: user, program: assistant)."""
+        head, tail = map(json.dumps, self._frame)
+        opening = "bos_token ~ " if _opening(self._tokenizer) else ""
+        names = {
+            "marker": json.dumps(self.marker),
+            "head": opening + head,
+            "tail": tail,
+            "reserved": json.dumps(list(self._reserved)),
+        }
+        lines = [f"{{%- set {name} = {value} -%}}\n" for name, value in names.items()]
+        body = resources.files("funprm.prm").joinpath("chat_template.jinja")
+        return "".join(lines) + body.read_text(encoding="utf-8")
 
     def encode_text(self, text: str) -> Encoded:
         """The tokens of a text that was rendered elsewhere: its markers are markers.
@@ -145,6 +175,10 @@ class Renderer:
             start=len(segment),
         )
 
+    @property
+    def _literal(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, self._reserved)))
+
     def _tokenise(self, texts: list[str]) -> list[list[int]]:
         """Token ids of texts, none of which is a reserved token, whatever the texts contain."""
         if not texts:
@@ -160,8 +194,7 @@ class Renderer:
 
     def _tokenise_apart(self, text: str) -> list[int]:
         """Tokenises around cuts inside every literal reserved token (tokenizers that keep it)."""
-        literal = re.compile("|".join(re.escape(token) for token in self._reserved))
-        cuts = [0, *(found.start() + 1 for found in literal.finditer(text)), len(text)]
+        cuts = [0, *(found.start() + 1 for found in self._literal.finditer(text)), len(text)]
         pieces = [text[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
         encoded = self._tokenizer(pieces, add_special_tokens=False, split_special_tokens=True)
         ids = [token for piece in encoded["input_ids"] for token in piece]
@@ -171,6 +204,11 @@ class Renderer:
                 "expected a token that code cannot produce; set train.marker to another"
             )
         return ids
+
+
+def _broken(literal: re.Match[str]) -> str:
+    """A reserved token's text as one that is none, as the chat template breaks it."""
+    return f"{literal[0][0]} {literal[0][1:]}"
 
 
 def _no_marker(marker: str) -> str:

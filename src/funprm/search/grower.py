@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 
-from funprm.errors import ConfigError, PolicyError
-from funprm.interfaces import Executor, Job, Policy, Progress, Scorer
+from funprm.errors import ConfigError, ModelError, PolicyError
+from funprm.interfaces import Executor, Job, PaidScores, Policy, Progress, Scorer
 from funprm.policies.asking import answers
 from funprm.prompts import render_statement
 from funprm.records import LabelledProgram, Problem, key_of
@@ -28,6 +28,8 @@ class Spent:
     """Tokens, those that were cut off or abandoned with them."""
     read: int = 0
     """Tokens of prompts and beginnings."""
+    scored: int = 0
+    """Tokens that a paid scorer took."""
     answers: int = 0
     seconds: float = 0.0
     cost: float = 0.0
@@ -39,9 +41,10 @@ def spent(nodes: Iterable[Node]) -> Spent:
     return Spent(
         written=sum(node.completion_tokens for node in counted),
         read=sum(node.prompt_tokens for node in counted),
+        scored=sum(node.score_tokens for node in counted),
         answers=len(counted),
         seconds=sum(node.seconds for node in counted),
-        cost=sum(node.cost for node in counted),
+        cost=sum(node.cost + node.score_cost for node in counted),
     )
 
 
@@ -110,6 +113,7 @@ class Grower:
         Raises:
             ConfigError: the search needs a reward model, or another prompt.
             PolicyError: some parts could not be had; what was answered is stored.
+            ModelError: some could not be scored; what was scored is stored.
         """
         if search.needs_scores and self.scorer is None:
             raise ConfigError(
@@ -186,7 +190,24 @@ class Grower:
         new = [x for x in known if x.model != self._model and (x.goes_on or x.complete)]
         programs = [self._labelled(node, problems[node.problem_id]) for node in new]
         for node, scores in zip(new, self.scorer.score(programs), strict=True):
-            self._keep(replace(node, model=self._model, scores=scores))
+            if scores is not None:
+                self._keep(self._scored(node, scores))
+        missing = sum(self._nodes[node.key].model != self._model for node in new)
+        if missing:
+            raise ModelError(
+                f"{missing} of {len(new)} parts of programs were not scored, and the search goes "
+                "by their scores: what was scored is stored; run the same command again"
+            )
+
+    def _scored(self, node: Node, scores: tuple[float, ...]) -> Node:
+        paid = scores if isinstance(scores, PaidScores) else PaidScores(scores)
+        return replace(
+            node,
+            model=self._model,
+            scores=tuple(paid),
+            score_tokens=paid.tokens,
+            score_cost=paid.cost,
+        )
 
     def _labelled(self, node: Node, problem: Problem) -> LabelledProgram:
         code = whole_steps(node)

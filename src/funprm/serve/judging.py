@@ -3,14 +3,14 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from funprm.commands import one_problem
 from funprm.commands.one_problem import Judgement
 from funprm.interfaces import Executor, Job
-from funprm.records import Problem, Verdict
+from funprm.records import Json, Problem, Verdict
 from funprm.serve.errors import busy
 from funprm.serve.metrics import Metrics
 from funprm.serve.settings import ServeSettings
@@ -118,3 +118,27 @@ class JudgePool:
                 self._executors.append(self._local.executor)
         executor: Executor = self._local.executor
         return executor
+
+
+class WaitingJudge:
+    """The pool as an executor, for a thread that waits for verdicts; implements `Executor`.
+
+    Args:
+        pool: judges.
+        loop: where the pool is at home.
+    """
+
+    def __init__(self, pool: JudgePool, loop: asyncio.AbstractEventLoop) -> None:
+        self._pool, self._loop = pool, loop
+
+    def identity(self) -> Mapping[str, Json]:
+        """Nothing: no verdict is kept."""
+        return {}
+
+    def judge(self, jobs: Iterable[Job]) -> Iterator[Verdict]:
+        """Verdicts in the order of the jobs; errors as of `JudgePool.verdicts`."""
+        found = asyncio.run_coroutine_threadsafe(self._pool.verdicts(list(jobs)), self._loop)
+        yield from found.result()
+
+    def close(self) -> None:
+        """Nothing: the pool belongs to the server."""

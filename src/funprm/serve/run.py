@@ -96,17 +96,18 @@ def open_services(serving: Serving, settings: ServeSettings, others: Mapping[str
     scorer = None
     if serving.prm:
         scorer = BatchedScorer(ProcessRewardModel(serving.prm), settings, metrics)
+    judge = JudgePool(make, settings, metrics)
     return Services(
         settings=settings,
         metrics=metrics,
-        judge=JudgePool(make, settings, metrics),
-        upstream=_upstream(serving, config.policy, settings),
+        judge=judge,
+        upstream=_upstream(serving, config.policy, settings, judge),
         scorer=scorer,
     )
 
 
 def _upstream(
-    serving: Serving, policy: ComponentConfig | None, settings: ServeSettings
+    serving: Serving, policy: ComponentConfig | None, settings: ServeSettings, judge: JudgePool
 ) -> Upstream | None:
     if serving.upstream:
         if not re.match(r"https?://[^/]", serving.upstream):
@@ -115,7 +116,7 @@ def _upstream(
     if policy is None:
         return None
     name = str(policy.options.get("model", policy.name))
-    return PolicyUpstream(registry.build("policies", policy.name, policy.options), name)
+    return PolicyUpstream(registry.build("policies", policy.name, policy.options), name, judge)
 
 
 def _key(serving: Serving) -> str:

@@ -169,13 +169,15 @@ def routes(services: Services) -> APIRouter:
         code = extract_code(body.completion)
         suite = _suite(cases, body.config.run_timeout, services)
         answers, verdict = await unless_gone(request, _run(code, suite, services))
+        # Where nothing could be judged there are no results: every test says so.
+        judged = len(cases) if verdict.status is Status.NOT_JUDGED else len(verdict.results)
         tests = [
             SubmitTest(
-                passed=result.status is Status.PASSED,
-                exec_info=_ran(verdict, place, answers.get(result.index, "")),
-                test_info=body.config.provided_data.test[result.index].model_dump(),
+                passed=verdict.passed is not None and verdict.results[i].status is Status.PASSED,
+                exec_info=_ran(verdict, i, answers.get(i, "")),
+                test_info=body.config.provided_data.test[i].model_dump(),
             )
-            for place, result in enumerate(verdict.results)
+            for i in range(judged)
         ]
         accepted = verdict.status is Status.PASSED
         return SubmitAnswer(id=body.id, accepted=accepted, extracted_code=code, tests=tests)
@@ -222,7 +224,18 @@ def _require_python(language: str) -> None:
 
 
 def _case(test: StdioTest) -> Case:
-    return Case(input=test.input.get("stdin", ""), output=test.output.get("stdout", ""))
+    """A test of standard streams; anything else would be left out of the verdict.
+
+    Raises:
+        HttpError: it has files, or does not say what is to be printed.
+    """
+    if test.input.keys() - {"stdin"} or test.output.keys() != {"stdout"}:
+        message = (
+            f"a test has input {sorted(test.input)} and output {sorted(test.output)}: expected "
+            "stdin and stdout; files are not supported"
+        )
+        raise HttpError(400, message, code="unsupported_parameter", param="provided_data")
+    return Case(input=test.input.get("stdin", ""), output=test.output["stdout"])
 
 
 def _suite(

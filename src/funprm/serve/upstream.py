@@ -13,11 +13,13 @@ from typing import Protocol
 
 from funprm.errors import PolicyError
 from funprm.interfaces import Policy, Request, Sample
+from funprm.pipeline.revising import revising
 from funprm.policies.openai.budget import Prices, Statistics
 from funprm.policies.openai.responses import read_replies, read_sample
 from funprm.policies.openai.transport import RejectedError, Transport, UnansweredError
 from funprm.records import Json, Problem, key_of, seed_of
 from funprm.serve.errors import HttpError
+from funprm.serve.judging import JudgePool, WaitingJudge
 from funprm.serve.settings import ServeSettings
 
 Arrived = Callable[[int, Sample], None]
@@ -123,12 +125,17 @@ class OpenAIUpstream:
 class PolicyUpstream:
     """A policy in this process; it answers one request after the other.
 
-    What a request says of sampling does not count: the policy's settings do.
+    What a request says of sampling does not count: the policy's settings do. Where its prompt has
+    several chats, it goes through all of them.
+
+    Args:
+        policy: writes programs.
+        name: what clients call it.
+        judge: decides between a program and its rewritten form.
     """
 
-    def __init__(self, policy: Policy, name: str) -> None:
-        self._policy = policy
-        self._name = name
+    def __init__(self, policy: Policy, name: str, judge: JudgePool) -> None:
+        self._policy, self._name, self._judge = policy, name, judge
         self._free = asyncio.Lock()
 
     async def models(self) -> list[str]:
@@ -162,9 +169,11 @@ class PolicyUpstream:
         requests = [_request(wanted, index) for index in range(wanted.count)]
         index_of = {request.key: request.index for request in requests}
 
+        policy = revising(self._policy, lambda: WaitingJudge(self._judge, loop))
+
         def work() -> int:
             count = 0
-            samples = self._policy.sample(requests)
+            samples = policy.sample(requests)
             with closing(samples):  # type: ignore[type-var]  # all policies yield
                 for sample in samples:
                     if stopped.is_set():

@@ -28,5 +28,5 @@ def requests(count: int, *, problems: int = 1, prefix: str = "") -> list[Request
     ]
 
 
-def policy(url: str, **settings: Any) -> OpenAIPolicy:
+def policy(url: str | list[str], **settings: Any) -> OpenAIPolicy:
     return OpenAIPolicy(**{"model": "tiny", "base_url": url, "timeout": 5.0, **settings})

@@ -41,6 +41,7 @@ def test_max_completion_tokens() -> None:
         ("seed", {}, "Unrecognized request argument supplied: seed"),
         ("seed", {}, "{'type': 'extra_forbidden', 'loc': ('body', 'seed')} extra inputs"),
         ("logprobs", {"logprobs": True}, "logprobs are not supported by this model"),
+        ("top_logprobs", {"logprobs": True}, "unknown field: top_logprobs"),
         ("n", {"n_per_request": 3}, "n must be at most 1"),
     ],
 )
@@ -49,6 +50,13 @@ def test_what_it_can_do_without(name: str, settings: dict[str, Any], message: st
         tested = policy(server.url, concurrency=1, **settings)
         assert len(list(tested.sample(requests(6)))) == 6
     assert sum(name in body for body in server.bodies) <= 1
+
+
+def test_log_probabilities_are_left_out_with_all_that_belongs_to_them() -> None:
+    with serve(without("logprobs", "logprobs are not supported by this model")) as server:
+        list(policy(server.url, concurrency=1, logprobs=True).sample(requests(2)))
+    assert {"logprobs", "top_logprobs"} <= server.bodies[0].keys()
+    assert not any({"logprobs", "top_logprobs"} & body.keys() for body in server.bodies[1:])
 
 
 def test_what_determines_the_answers_is_not_dropped() -> None:

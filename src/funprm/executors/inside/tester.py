@@ -12,6 +12,7 @@ import builtins
 import itertools
 import json
 import marshal
+import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -32,6 +33,7 @@ from funprm.executors.inside.task import TESTS
 _LONGEST_ITERATOR = 1_000_000
 _LONGEST_LINE = 200
 _OF_PROGRAM = "_of_program"
+_WORD = re.compile(r"[^\W\d]\w*")
 _TOO_GENERAL = (BaseException, Exception, Warning)
 
 Namespace = dict[str, Any]
@@ -249,10 +251,13 @@ def run(code: types.CodeType, entry: str, prelude: Namespace, connection: Connec
     check(candidate)
 
 
-def _names_in(code: types.CodeType) -> frozenset[str]:
-    """All names that a piece of code uses."""
-    inner = (part for part in code.co_consts if isinstance(part, types.CodeType))
-    return frozenset(code.co_names).union(*map(_names_in, inner))
+def _names_in(part: Any) -> frozenset[str]:
+    """All names that a piece of code uses; words of its texts, too, which it may execute."""
+    if isinstance(part, str):
+        return frozenset(_WORD.findall(part))
+    if isinstance(part, types.CodeType):
+        return frozenset(part.co_names).union(*map(_names_in, part.co_consts))
+    return frozenset().union(*map(_names_in, part)) if isinstance(part, tuple) else frozenset()
 
 
 def describe(error: BaseException, tests: str) -> str:

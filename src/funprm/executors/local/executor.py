@@ -18,7 +18,7 @@ from funprm.executors.local.worker import Worker
 from funprm.interfaces import Job
 from funprm.records import Json, Suite, Verdict
 
-RULES = 4
+RULES = 5
 """Version of everything that determines verdicts, part of their keys.
 
 Raise it with every change after which some program could get another verdict from the same suite:

@@ -28,6 +28,8 @@ class Statistics:
     retries: int = 0
     rate_limited: int = 0
     """Responses 429."""
+    moved: int = 0
+    """Requests that went to another server, since theirs was lost."""
     answers: int = 0
     refusals: int = 0
     empty: int = 0

@@ -1,4 +1,4 @@
-"""A policy behind an OpenAI-compatible API: commercial, vLLM, SGLang, llama.cpp.
+"""A policy behind an OpenAI-compatible API: commercial, vLLM, SGLang, llama.cpp; one or several.
 
 Answers are yielded the moment they arrive. The key is read from an environment variable when
 calls are made, and kept nowhere else. What is guaranteed, and what cannot be, on a bad network
@@ -8,6 +8,7 @@ is written in `transport`.
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, Literal, get_args
@@ -17,8 +18,10 @@ import httpx
 from funprm.errors import ConfigError
 from funprm.interfaces import Request, Sample
 from funprm.policies.openai.budget import Budget, Prices, Statistics
+from funprm.policies.openai.health import Health, of_servers
 from funprm.policies.openai.prefixes import INSTRUCTION, Way
 from funprm.policies.openai.requests import Dialect, Endpoint, Form, Service
+from funprm.policies.openai.servers import Server
 from funprm.policies.openai.session import Session
 from funprm.policies.openai.stream import Emit, Stream
 from funprm.policies.openai.transport import Transport
@@ -28,6 +31,7 @@ from funprm.records import Json, key_of
 _OWN_FIELDS = frozenset({"model", "messages", "prompt", "n", "stream", "seed"})
 """What `extra_body` must leave to the policy."""
 
+_CHATS_AT_ONCE = 256
 
 Continuation = Literal["auto", "prefill", "completions", "instruction"]
 
@@ -53,8 +57,9 @@ class OpenAIPolicy:
     )
 
     model: str
-    base_url: str = "https://api.openai.com/v1"
-    """The address below which `/chat/completions` lies."""
+    base_url: str | list[str] = "https://api.openai.com/v1"
+    """The address below which `/chat/completions` lies; a list: of several servers of one model,
+    which share the problems. A server that does not answer is left alone until it does."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the key; unset for servers that want none."""
     endpoint: Endpoint = "chat"
@@ -72,7 +77,10 @@ class OpenAIPolicy:
     """Answers to the same prompt that one call asks for, where the server gives several; such
     calls carry no seed, since a server might give them all the same answer."""
     concurrency: int = 32
-    batch: int = 256
+    """Calls in flight, at each server."""
+    batch: int = 0
+    """Requests that are answered before the next ones are begun; 0: all of a stage at once, of
+    prompts of several chats 256."""
     timeout: float = 600.0
     """Seconds for one attempt, from the connection to the last byte. Give long reasoning time: an
     answer that comes too late is paid, and asked for again."""
@@ -97,19 +105,28 @@ class OpenAIPolicy:
         way: Way | None = None if self.continuation == "auto" else self.continuation
         if self.endpoint == "completions" and way is None:
             way = "completions"
-        self._service = Service(
-            form=Form(
-                model=self.model,
-                endpoint=self.endpoint,
-                style=self.prompt,
-                sampling=self._sampling(),
-                logprobs=self.logprobs,
-                extra_body=self.extra_body,
-            ),
-            dialect=Dialect(way=way),
-            prices=Prices(input=self.price_input, output=self.price_output),
-            statistics=Statistics(),
+        if self.chats > 1:  # else no program is done before all first chats are
+            self.batch = self.batch or _CHATS_AT_ONCE
+        form = Form(
+            model=self.model,
+            endpoint=self.endpoint,
+            style=self.prompt,
+            sampling=self._sampling(),
+            logprobs=self.logprobs,
+            extra_body=self.extra_body,
         )
+        prices = Prices(input=self.price_input, output=self.price_output)
+        self._statistics = Statistics()
+        self._services = [
+            Service(
+                form=form,
+                dialect=Dialect(way=way),
+                prices=prices,
+                statistics=self._statistics,
+                health=health,
+            )
+            for health in of_servers(_addresses(self.base_url))
+        ]
         self._held: dict[str, Sample] = {}
 
     def identity(self) -> Mapping[str, Json]:
@@ -126,13 +143,18 @@ class OpenAIPolicy:
         }
 
     @property
+    def streams(self) -> bool:
+        """Whether one call takes all requests of a stage."""
+        return not self.batch
+
+    @property
     def chats(self) -> int:
         """How many chats the prompt has for one program."""
         return chats_of(self.prompt)
 
     def stats(self) -> Statistics:
         """Calls, repetitions, refusals, tokens and cost so far."""
-        return replace(self._service.statistics)
+        return replace(self._statistics)
 
     def sample(self, requests: Sequence[Request]) -> Iterator[Sample]:
         """Answers as they arrive, one per request that could be answered.
@@ -157,17 +179,24 @@ class OpenAIPolicy:
             self._held |= {sample.key: sample for sample in stream.leftovers()}
 
     async def _answer(self, requests: Sequence[Request], emit: Emit[Sample]) -> None:
-        statistics = self._service.statistics
-        budget = Budget(statistics, tokens=self.budget_tokens, cost=self.budget_cost)
-        async with Transport(
-            self.base_url,
+        budget = Budget(self._statistics, tokens=self.budget_tokens, cost=self.budget_cost)
+        async with AsyncExitStack() as stack:
+            servers = [
+                Server(service, await stack.enter_async_context(self._transport(service.health)))
+                for service in self._services
+            ]
+            session = Session(servers, self._statistics, budget, emit)
+            await session.run(requests, self.concurrency, self.n_per_request)
+
+    def _transport(self, health: Health) -> Transport:
+        return Transport(
+            health.url,
             self.api_key_env,
-            statistics,
+            self._statistics,
             timeout=self.timeout,
             retries=self.retries,
-        ) as transport:
-            session = Session(self._service, transport, budget, emit)
-            await session.run(requests, self.concurrency, self.n_per_request)
+            health=health,
+        )
 
     def _sampling(self) -> dict[str, Json]:
         """The sampling parameters as they are sent."""
@@ -183,7 +212,13 @@ class OpenAIPolicy:
 def _check(policy: OpenAIPolicy) -> None:
     """Raise ConfigError for the first setting that cannot be used."""
     prompt_identity(policy.prompt)
-    _check_url(policy.base_url)
+    addresses = _addresses(policy.base_url)
+    for address in addresses:
+        _check_url(address)
+    if not addresses or len({address.rstrip("/") for address in addresses}) < len(addresses):
+        raise ConfigError(
+            f"base_url is {policy.base_url!r}, expected an address, or a list of different ones"
+        )
     _check_choices(policy)
     _check_numbers(policy)
     if not policy.model:
@@ -200,6 +235,10 @@ def _check(policy: OpenAIPolicy) -> None:
         json.dumps(policy.extra_body, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"extra_body cannot be written as JSON: {error}") from None
+
+
+def _addresses(base_url: str | list[str]) -> list[str]:
+    return [base_url] if isinstance(base_url, str) else base_url
 
 
 def _check_url(base_url: str) -> None:
@@ -230,7 +269,7 @@ def _check_numbers(policy: OpenAIPolicy) -> None:
         "max_tokens": 1,
         "n_per_request": 1,
         "concurrency": 1,
-        "batch": 1,
+        "batch": 0,
         "retries": 0,
         "temperature": 0,
         "price_input": 0,

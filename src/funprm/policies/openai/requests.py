@@ -7,6 +7,7 @@ from typing import Literal
 
 from funprm.interfaces import Request
 from funprm.policies.openai.budget import Prices, Statistics
+from funprm.policies.openai.health import Health
 from funprm.policies.openai.prefixes import PREFILL, Way, instruct
 from funprm.policies.openai.transport import Answer, RejectedError, Transport
 from funprm.prompts import Turn, answer_prefix, as_text, build_chat
@@ -26,6 +27,7 @@ _ADAPTABLE: dict[str, str | None] = {
     "n": None,
     "seed": None,
     "logprobs": None,
+    "top_logprobs": None,
     "stop": None,
 }
 """Parameters that a server may refuse, with their other name; None: it can do without."""
@@ -82,7 +84,9 @@ class Form:
         else:
             body["seed"] = first.seed % _SEEDS
         if self.logprobs:
-            body["logprobs"] = True if endpoint == "chat" else 1
+            # Without the number of others beside, llama-cpp-python gives none of a chat.
+            chat: dict[str, Json] = {"logprobs": True, "top_logprobs": 0}
+            body |= chat if endpoint == "chat" else {"logprobs": 1}
         body |= self.extra_body
         name = key_of("openai_api", [request.key for request in requests])
         return Call(path=PATHS[endpoint], body=body, name=name)
@@ -129,6 +133,8 @@ class Dialect:
             value, other = spoken.pop(name), _ADAPTABLE[name]
             if other is not None:
                 spoken[other] = value
+        if "logprobs" in self.unknown:
+            spoken.pop("top_logprobs", None)  # alone it is refused in turn
         return spoken
 
     def learn(self, error: RejectedError, spoken: Mapping[str, Json]) -> bool:
@@ -155,6 +161,7 @@ class Service:
     dialect: Dialect
     prices: Prices
     statistics: Statistics
+    health: Health
 
     async def ask(self, transport: Transport, call: Call) -> Answer:
         """The answer to a call, put differently where the server refuses a parameter.
@@ -163,7 +170,7 @@ class Service:
         the room that is left (found by halving), as with a model in this process.
 
         Raises:
-            RejectedError: as `Transport.post`; UnansweredError and PolicyError likewise.
+            RejectedError: as `Transport.post`; the others likewise.
         """
         body = dict(call.body)
         while True:

@@ -28,6 +28,7 @@ import httpx
 
 from funprm.errors import PolicyError
 from funprm.policies.openai.budget import Statistics
+from funprm.policies.openai.health import Health
 from funprm.records import Json
 
 FIRST_PAUSE = 0.5
@@ -47,7 +48,7 @@ _REPEATABLE = frozenset({408, 409, 425, 429, 500, *range(502, 600)})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered; `body` has a non-empty list `choices`."""
+    """What a server answered; `body` has the non-empty list that was asked for."""
 
     body: Mapping[str, Json]
     seconds: float
@@ -68,6 +69,10 @@ class RejectedError(Exception):
 
 class UnansweredError(Exception):
     """All attempts of a call failed."""
+
+
+class LostServerError(Exception):
+    """The server does not answer, and another one may."""
 
 
 class _Fault(Exception):  # noqa: N818  never leaves this module
@@ -98,11 +103,16 @@ class Transport:
         *,
         timeout: float,
         retries: int,
+        health: Health | None = None,
     ) -> None:
-        """`timeout` (seconds) bounds one attempt from the connection to the last byte."""
+        """`timeout` (seconds) bounds one attempt from the connection to the last byte.
+
+        `health` is of a server among others.
+        """
         self.base_url = base_url.rstrip("/")
         self.key_variable = key_variable
         self.statistics = statistics
+        self.health = health or Health()
         self._timeout = timeout
         self._retries = retries
         self._stopped = asyncio.Event()
@@ -128,29 +138,38 @@ class Transport:
         """Send nothing more: calls that wait for their next attempt fail now."""
         self._stopped.set()
 
-    async def post(self, path: str, body: Mapping[str, Json], call: str) -> Answer:
+    async def post(
+        self, path: str, body: Mapping[str, Json], call: str, field: str = "choices"
+    ) -> Answer:
         """The server's answer to a call.
 
         Args:
             path: below the base URL, such as `/chat/completions`.
             body: the JSON object to send.
             call: name of the call, the same for each attempt (`Idempotency-Key`).
+            field: the list of objects that a complete answer has.
 
         Raises:
             RejectedError: the server refuses the call for good.
             UnansweredError: no attempt succeeded, or the transport was stopped.
+            LostServerError: the server seems down, and there is another.
             PolicyError: there is no server, or it asks for a pause that is too long.
         """
         jitter = random.Random(call)
         faults = limited = refused = 0
         while True:
             await self._rest(self._not_before - time.monotonic())
+            if self.health.lost:
+                raise LostServerError("others found it down")
             try:
-                return await self._attempt(path, body, call)
+                return await self._attempt(path, body, call, field)
             except _Fault as fault:
+                unconnected = isinstance(fault, _NoConnection)
+                if not fault.limited and self.health.failed(connected=not unconnected):
+                    raise LostServerError(str(fault)) from None
                 limited += fault.limited
                 faults += not fault.limited
-                refused += isinstance(fault, _NoConnection)
+                refused += unconnected
                 self._check(fault, faults, limited, refused)
                 wait = fault.wait or 0.0
                 pause = min(FIRST_PAUSE * 2 ** (faults + limited - 1), LONGEST_PAUSE)
@@ -165,6 +184,15 @@ class Transport:
             return [str(model["id"]) for model in response.json()["data"]]
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return []
+
+    async def lives(self) -> bool:
+        """Whether there is a server that does not say of itself that it fails."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS), self._client() as client:
+                response = await client.get(f"{self.base_url}/models")
+        except (httpx.HTTPError, TimeoutError):
+            return False
+        return response.status_code < 500
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -189,9 +217,9 @@ class Transport:
         """Raise where another attempt is useless."""
         never_reached = not (self._reached or self.statistics.answers)
         if refused >= UNREACHABLE_AFTER and never_reached:
+            places = " nor to ".join([self.base_url, *(other.url for other in self.health.others)])
             raise PolicyError(
-                f"no connection to {self.base_url} ({fault}): check base_url and that the "
-                "server runs"
+                f"no connection to {places} ({fault}): check base_url and that the server runs"
             ) from None
         if fault.wait is not None and fault.wait > LONGEST_WAIT:
             raise PolicyError(
@@ -212,7 +240,7 @@ class Transport:
         if self._stopped.is_set():
             raise UnansweredError("stopped before it was sent")
 
-    async def _attempt(self, path: str, body: Mapping[str, Json], call: str) -> Answer:
+    async def _attempt(self, path: str, body: Mapping[str, Json], call: str, field: str) -> Answer:
         self.statistics.requests += 1
         started = time.monotonic()
         content = json.dumps(body).encode("ascii")  # half a surrogate pair is no UTF-8
@@ -229,13 +257,16 @@ class Transport:
         self._reached = True
         if not response.is_success:
             raise self._refusal(response)
-        return Answer(self._read(response), time.monotonic() - started)
+        answer = Answer(self._read(response, field), time.monotonic() - started)
+        self.health.answered()
+        return answer
 
     def _refusal(self, response: httpx.Response) -> RejectedError | _Fault:
         """What a status that is not 2xx means."""
         error = self._rejection(response)
         limited = response.status_code == 429
         if response.status_code not in _REPEATABLE or error.code == "insufficient_quota":
+            self.health.answered()
             return error
         wait = retry_after(response.headers, time.time())
         if limited:
@@ -243,16 +274,16 @@ class Transport:
             self._not_before = max(self._not_before, time.monotonic() + (wait or 0.0))
         return _Fault(str(error), limited=limited, wait=wait)
 
-    def _read(self, response: httpx.Response) -> dict[str, Json]:
+    def _read(self, response: httpx.Response, field: str) -> dict[str, Json]:
         """The answer of a successful response, if it is a complete one."""
         try:
             answer = response.json()
         except ValueError:
             raise _Fault("the server's answer is not JSON") from None
-        choices = answer.get("choices") if isinstance(answer, dict) else None
-        if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        items = answer.get(field) if isinstance(answer, dict) else None
+        if isinstance(items, list) and items and isinstance(items[0], dict):
             return dict(answer)
-        raise _Fault(f"the server's answer has no choices: {self._scrub(answer)}")
+        raise _Fault(f"the server's answer has no {field}: {self._scrub(answer)}")
 
     def _rejection(self, response: httpx.Response) -> RejectedError:
         try:

@@ -23,6 +23,8 @@ from funprm.prm.rendering import Renderer, Tokenizer
 from funprm.records import Json
 
 ADAPTER = "adapter_config.json"
+SIGMOID = "multi_label_classification"
+"""The problem type by which the field's classes fit, and servers apply, a sigmoid to one label."""
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -70,14 +72,15 @@ def open_saved_finetuned(
 
 
 def _renderer(tokenizer: Tokenizer, marker: str) -> Renderer:
-    """The tokenizer's renderer; a tokenizer without padding gets the token that the model skips.
+    """The tokenizer's renderer; the tokenizer gets what servers need: padding, a chat template.
 
     The standard classes pad a batch by the tokenizer, and find its programs' ends by the model's
     `pad_token_id`: both must be the same.
     """
     renderer = Renderer(tokenizer, marker)
-    if tokenizer.pad_token_id is None:
+    if tokenizer.pad_token_id != renderer.pad_id:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(renderer.pad_id)
+    tokenizer.chat_template = renderer.chat_template()
     return renderer
 
 
@@ -94,6 +97,7 @@ def _load_network(base: str, pad: int, dtype: torch.dtype = torch.float32) -> Ne
         if "dropout" in name or name.endswith("pdrop"):
             setattr(settings, name, 0.0)
     settings.num_labels = 1
+    settings.problem_type = SIGMOID
     settings.pad_token_id = pad
     settings.token_classification_bias = False
     settings.classifier_dropout = 0.0

@@ -253,6 +253,13 @@ class FrozenModel(RewardModel):
         """Nothing to share here: the cache has done it."""
         return ""
 
+    def fit_inputs(self, programs: Sequence[Encoded]) -> None:
+        """Standardise features by those of the programs, unless that is done."""
+        rows = [program.tokens[0] + step for program in programs for step in program.markers]
+        if rows:
+            head: Head = self.network
+            head.standardise(self._cache.matrix[rows])
+
     def forward(self, tokens: Tensor, program: Tensor, position: Tensor) -> Tensor:
         """Logits z, float32 [R].
 
@@ -266,18 +273,15 @@ class FrozenModel(RewardModel):
 
 
 class FrozenRenderer(Renderer):
-    """Renders programs as rows of features; the first programs set the head's scales.
+    """Renders programs as rows of features.
 
     Args:
         cache: where the features are.
-        model: the model whose head reads them.
         settings: what is stored beside the head.
     """
 
-    def __init__(
-        self, cache: FeatureCache, model: FrozenModel, settings: Mapping[str, Json]
-    ) -> None:
-        self._cache, self._model, self._settings = cache, model, settings
+    def __init__(self, cache: FeatureCache, settings: Mapping[str, Json]) -> None:
+        self._cache, self._settings = cache, settings
         self.marker, self.marker_id = cache.renderer.marker, cache.renderer.marker_id
         self.pad_id = 0
 
@@ -289,12 +293,7 @@ class FrozenRenderer(Renderer):
         self, programs: Sequence[LabelledProgram], max_tokens: int
     ) -> list[Encoded | None]:
         """As `Renderer.encode_all`, with rows of features for tokens."""
-        found = self._cache.look_up(programs)
-        rows = [e.tokens[0] + step for e in found if e is not None for step in e.markers]
-        if rows:
-            head: Head = self._model.network
-            head.standardise(self._cache.matrix[rows])
-        return found
+        return self._cache.look_up(programs)
 
 
 def open_frozen(config: TrainConfig) -> Opened:
@@ -333,4 +332,4 @@ def _opened(cache: FeatureCache, head: Head, hidden: int) -> Opened:
     model = FrozenModel(cache, head.to(cache.device))
     settings: dict[str, Any] = {"features": FEATURES, "trunk": cache.digest, "head_hidden": hidden}
     tokenizer: Tokenizer = cache.tokenizer
-    return Opened(model, tokenizer, FrozenRenderer(cache, model, settings), cache.max_tokens)
+    return Opened(model, tokenizer, FrozenRenderer(cache, settings), cache.max_tokens)

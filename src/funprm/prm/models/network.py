@@ -7,7 +7,7 @@ marker: the whole program) and `AutoModelForTokenClassification` (all positions,
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from funprm.errors import ConfigError, ModelError
-from funprm.prm.rendering import Renderer, Tokenizer
+from funprm.prm.rendering import Encoded, Renderer, Tokenizer
 from funprm.prm.sharing import Statement, other_layers
 
 Network = Any
@@ -62,6 +62,9 @@ class RewardModel(nn.Module):
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self._bf16):
             hidden = statement.follow(tokens).last_hidden_state
         return self._score(hidden[program, position])
+
+    def fit_inputs(self, programs: Sequence[Encoded]) -> None:
+        """Take scales of inputs from the first programs of a training; most models need none."""
 
     @property
     def unshared(self) -> str:

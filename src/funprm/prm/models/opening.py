@@ -5,12 +5,16 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import transformers
+
 from funprm.config import TrainConfig
 from funprm.errors import ModelError
+from funprm.prm.card import CARD, about_run, card_of, describe_run
 from funprm.prm.models.finetuned import ADAPTER, open_finetuned, open_saved_finetuned
 from funprm.prm.models.frozen import open_frozen, open_saved_frozen
-from funprm.prm.models.network import Opened, RewardModel, quiet
-from funprm.prm.rendering import RENDERING
+from funprm.prm.models.network import Opened, RewardModel, one_line_errors, quiet
+from funprm.prm.reading import Reading, reading_of
+from funprm.prm.rendering import RENDERING, Renderer
 from funprm.records import Json
 
 SETTINGS = "funprm.json"
@@ -28,7 +32,7 @@ def open_base(config: TrainConfig) -> Opened:
 
 
 def save(opened: Opened, folder: Path, extra: Mapping[str, Json] | None = None) -> None:
-    """Writes weights (or adapters), tokenizer and rendering; replaces the folder at once.
+    """Writes weights (or adapters), tokenizer, rendering and card; replaces the folder at once.
 
     Args:
         opened: the model.
@@ -43,6 +47,9 @@ def save(opened: Opened, folder: Path, extra: Mapping[str, Json] | None = None) 
     opened.tokenizer.save_pretrained(fresh)
     settings = {**opened.renderer.settings(), "max_tokens": opened.max_tokens, **(extra or {})}
     (fresh / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    name = folder.parent.name if folder.name == "model" else folder.name
+    card = card_of(fresh, name, settings, opened.renderer.marker_id)
+    (fresh / CARD).write_text(card, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
 
@@ -58,6 +65,19 @@ def open_saved(folder: Path | str, device: str = "auto", *, bf16: bool = False) 
     if "features" in settings:
         return open_saved_frozen(folder, settings, device)
     return open_saved_finetuned(folder, settings, device, bf16=bf16)
+
+
+def open_renderer(folder: Path) -> tuple[Renderer, Reading, int]:
+    """What a saved model reads, without its weights: renderer, reading, and most tokens.
+
+    Raises:
+        ModelError: the folder is missing or damaged.
+    """
+    settings = read_settings(folder)
+    with one_line_errors(str(folder)):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        renderer = Renderer(tokenizer, settings["marker"])
+    return renderer, reading_of(settings, folder), settings["max_tokens"]
 
 
 def read_settings(folder: Path) -> dict[str, Json]:
@@ -102,3 +122,4 @@ def merge(folder: Path | str, target: Path | str) -> None:
     merged = Opened(whole, opened.tokenizer, opened.renderer, opened.max_tokens)
     extra = {k: v for k, v in settings.items() if k not in ("rendering", "marker", "max_tokens")}
     save(merged, target, extra)
+    describe_run(target, about_run(folder))

@@ -8,6 +8,7 @@ from pathlib import Path
 from funprm.config import TrainConfig
 from funprm.disk import digest_of
 from funprm.errors import StoreError
+from funprm.prm.card import CARD
 from funprm.prm.identity import base_identity
 from funprm.prm.records import CORRECTED, CURVES
 from funprm.prm.training.data import TrainingData
@@ -101,8 +102,11 @@ def result_of(folder: Path) -> dict[str, Json] | None:
 
 
 def files_of(folder: Path) -> dict[str, str]:
-    """Digests of the files that a finished training leaves, by name within its folder."""
-    paths = sorted(path for path in (folder / "model").rglob("*") if path.is_file())
+    """Digests of the files that a finished training leaves, by name within its folder.
+
+    The model's card is none of them: a run's report adds to it.
+    """
+    paths = sorted(p for p in (folder / "model").rglob("*") if p.is_file() and p.name != CARD)
     others = [folder / name for name in (CURVES, CORRECTED)]
     found = [path for path in (*paths, *others) if path.exists()]
     return {str(path.relative_to(folder)): digest_of(path) for path in found}

@@ -55,6 +55,8 @@ def prepare(config: TrainConfig, data: TrainingData, init: Path | None) -> Prepa
     train = [p.with_rewards(found) for p in data.train] if rewards is not None else data.train
     sets = (train, known_outcomes(data.meta), known_outcomes(data.validation))
     encoded = [opened.renderer.encode_all(programs, config.max_tokens) for programs in sets]
+    for part in encoded:  # train programs first, where there are some
+        opened.model.fit_inputs([program for program in part if program is not None])
     rendered = [_fitting(*both) for both in zip(sets, encoded, strict=True)]
     return Prepared(
         opened=opened,

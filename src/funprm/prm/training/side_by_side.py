@@ -7,9 +7,6 @@ On a GPU, or for a single model, training stays in this process.
 import multiprocessing
 import os
 import queue
-import signal
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -27,9 +24,10 @@ from funprm.prm.training.identity import shares_warmup
 from funprm.prm.training.job import Report, TrainResult
 from funprm.prm.training.loop import train
 from funprm.prm.training.metrics_log import summary_writer
+from funprm.processes import serve_parent
 
 _POLL = 0.5
-"""Seconds between looks at the parent process, and at workers that may have died."""
+"""Seconds between looks at workers that may have died."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,17 +157,10 @@ def _work(
     task: Task, data: TrainingData, events: "multiprocessing.Queue[tuple[str, Any]]", parent: int
 ) -> None:
     """A worker process: one core, and no life after its parent's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+    serve_parent(parent)
     torch.set_num_threads(1)
     send: Callable[[Any], None] = lambda event: events.put((task.name, event))  # noqa: E731
     try:
         send(_train(task, data, send))
     except FunprmError as error:
         send(error)
-
-
-def _follow(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_POLL)
-    os._exit(1)
