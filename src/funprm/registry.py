@@ -15,8 +15,8 @@ _SINGULAR = {
     "policies": "policy",
     "executors": "executor",
     "corrections": "correction",
-    "searches": "search",
     "scorers": "scorer",
+    "searches": "search",
 }
 
 

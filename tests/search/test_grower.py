@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from funprm.errors import ModelError
+from funprm.errors import PolicyError
 from funprm.interfaces import PaidScores
 from funprm.records import LabelledProgram
 from funprm.search.base import Search
@@ -96,7 +96,7 @@ def test_what_could_not_be_scored_ends_the_search(tmp_path: Path) -> None:
             for number, scores in enumerate(super().score(programs)):
                 yield scores if number % 2 else None  # type: ignore[misc]
 
-    with pytest.raises(ModelError, match="4 of 8 parts of programs were not scored"):
+    with pytest.raises(PolicyError, match="4 of 8 parts of programs were not scored"):
         Grower(ToyPolicy(), Faulty(), file=file(tmp_path)).grow(Beam(), [PROBLEM])
     policy, scorer = ToyPolicy(), ToyScorer()
     (found,) = Grower(policy, scorer, file=file(tmp_path)).grow(Beam(), [PROBLEM])

@@ -220,6 +220,7 @@ def _rolled_out(run: Run) -> Outcome:
             changed_prefix=changed,
             unanswered=wanted - len(rollouts),
             completion_tokens=sum(r.completion_tokens for r in rollouts),
+            prompt_tokens=sum(r.prompt_tokens for r in rollouts),
             cost=round(sum(r.cost for r in rollouts), 6),
         ),
         missing=tuple(missing),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 
-from funprm.errors import ConfigError, ModelError, PolicyError
+from funprm.errors import ConfigError, PolicyError
 from funprm.interfaces import Executor, Job, PaidScores, Policy, Progress, Scorer
 from funprm.policies.asking import answers
 from funprm.prompts import render_statement
@@ -112,8 +112,7 @@ class Grower:
 
         Raises:
             ConfigError: the search needs a reward model, or another prompt.
-            PolicyError: some parts could not be had; what was answered is stored.
-            ModelError: some could not be scored; what was scored is stored.
+            PolicyError: some parts could not be had, or not scored; what was is stored.
         """
         if search.needs_scores and self.scorer is None:
             raise ConfigError(
@@ -189,14 +188,16 @@ class Grower:
         known = [self._nodes[key] for key in keys if key in self._nodes]
         new = [x for x in known if x.model != self._model and (x.goes_on or x.complete)]
         programs = [self._labelled(node, problems[node.problem_id]) for node in new]
+        missing = 0
         for node, scores in zip(new, self.scorer.score(programs), strict=True):
-            if scores is not None:
+            if scores is None:
+                missing += 1
+            else:
                 self._keep(self._scored(node, scores))
-        missing = sum(self._nodes[node.key].model != self._model for node in new)
         if missing:
-            raise ModelError(
-                f"{missing} of {len(new)} parts of programs were not scored, and the search goes "
-                "by their scores: what was scored is stored; run the same command again"
+            raise PolicyError(
+                f"{missing} of {len(new)} parts of programs were not scored: all other scores "
+                "are stored; run the same command again to ask for the rest"
             )
 
     def _scored(self, node: Node, scores: tuple[float, ...]) -> Node:
