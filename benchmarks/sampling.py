@@ -32,11 +32,11 @@ from funprm.language_models import (
     is_small,
     load_model,
     load_tokenizer,
-    stop_tokens,
 )
 from funprm.policies.huggingface.packed import pack
 from funprm.policies.huggingface.rows import Row, Rule
 from funprm.policies.huggingface.sampler import Sampler
+from funprm.policies.huggingface.vocabulary import stop_tokens
 from funprm.prompts import build_prompt
 
 SQUARE = 2048

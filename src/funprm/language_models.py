@@ -99,7 +99,7 @@ def _check(folder: Path) -> None:
     advice = "save model and tokenizer there with save_pretrained"
     if not (folder / "config.json").is_file():
         raise ModelError(f"model folder {str(folder)!r} has no config.json; {advice}")
-    _read_json(folder / "config.json")
+    read_json(folder / "config.json")
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"model folder {str(folder)!r} has no weights (*.safetensors); {advice}")
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
@@ -122,7 +122,7 @@ def label(model: str, folder: Path) -> str:
     """A model's name for people: its own where it has one, else its architecture's."""
     if model == TINY or not Path(model).expanduser().is_dir():
         return model
-    names = _read_json(folder / "config.json").get("architectures")
+    names = read_json(folder / "config.json").get("architectures")
     return str(names[0]) if names else folder.name
 
 
@@ -150,7 +150,7 @@ def _tokenizer_class(folder: Path) -> Any:  # noqa: ANN401 - as above
     the architecture's usual class, whose splitting rules differ. A folder that declares the
     general class gets it: it follows tokenizer.json to the letter.
     """
-    declared = _read_json(folder / "tokenizer_config.json").get("tokenizer_class")
+    declared = read_json(folder / "tokenizer_config.json").get("tokenizer_class")
     general = declared in _GENERAL_TOKENIZERS and (folder / "tokenizer.json").is_file()
     return PreTrainedTokenizerFast if general else AutoTokenizer
 
@@ -269,7 +269,7 @@ def dtype_name(folder: Path, device: str, dtype: str) -> str:
         ConfigError: device or dtype is unknown, or the device is absent.
     """
     if dtype == "auto":
-        settings = _read_json(folder / "config.json")
+        settings = read_json(folder / "config.json")
         settings = settings.get("text_config") or settings
         saved = settings.get("dtype") or settings.get("torch_dtype")
         half = saved in ("bfloat16", "float16")
@@ -315,21 +315,7 @@ def fitting_threads(model: torch.nn.Module) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def stop_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401 - untyped
-    """The tokens that end an answer: the tokenizer's, and those of the generation settings."""
-    found = {tokenizer.eos_token_id}
-    for name in ("config.json", "generation_config.json"):
-        ids = _read_json(folder / name).get("eos_token_id")
-        found.update(ids if isinstance(ids, list) else [ids])
-    return frozenset(token for token in found if token is not None)
-
-
-def tokens_with(text: str, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401 - untyped
-    """The tokens that contain a text of ASCII letters or signs, which all tokenizers keep."""
-    return frozenset(i for token, i in tokenizer.get_vocab().items() if text in token)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """A settings file of a model folder; empty where it is absent."""
     if not path.is_file():
         return {}

@@ -281,7 +281,6 @@ def measure(experiment: Experiment, method: str, key: str) -> Measurement:
     test = world.programs["test"]
     scorer = experiment.scorer(result)
     scores = list(scorer.score(test))
-    totals = [AGGREGATORS[scorer.reading.aggregator](s) for s in scores]
     return Measurement(
         key=key,
         seed=world.seed,
@@ -289,7 +288,7 @@ def measure(experiment: Experiment, method: str, key: str) -> Measurement:
         method=method,
         errors=_errors(world, rewards) if rewards else (),
         step_auc=_step_auc(world, scores),
-        choices=_choices(test, totals),
+        choices=_choices(test, [AGGREGATORS[scorer.reading.aggregator](s) for s in scores]),
         criterion=result.validation.criterion if result.validation else 0.0,
         seconds=round(seconds, 3),
     )

@@ -13,7 +13,7 @@ from funprm import language_models as models
 from funprm import prompts
 from funprm.errors import ConfigError
 from funprm.interfaces import Request, Sample
-from funprm.policies.huggingface import room
+from funprm.policies.huggingface import room, vocabulary
 from funprm.policies.huggingface.packed import pack
 from funprm.policies.huggingface.rows import Continuation, Row, Rule
 from funprm.policies.huggingface.sampler import Sampler
@@ -251,7 +251,7 @@ class HuggingFacePolicy:
 
     @functools.cached_property
     def _sampler(self) -> Sampler:
-        stop = models.stop_tokens(self._folder, self._tokenizer)
+        stop = vocabulary.stop_tokens(self._folder, self._tokenizer)
         rule = Rule(temperature=self.temperature, top_p=self.top_p, stop=stop)
         return Sampler(self._loaded, rule)
 
@@ -262,7 +262,7 @@ class HuggingFacePolicy:
 
     @functools.cached_property
     def _fences(self) -> frozenset[int]:
-        return models.tokens_with("`", self._tokenizer)
+        return vocabulary.tokens_with("`", self._tokenizer)
 
     @functools.cached_property
     def _line_ends(self) -> frozenset[int]:
