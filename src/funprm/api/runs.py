@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from funprm.commands.judge import SuiteName
     from funprm.commands.judged import Judged
     from funprm.commands.merge import Merged
+    from funprm.commands.plan import Plan
     from funprm.records import Split
 
 
@@ -65,6 +66,30 @@ def run_stage(
     part = Shard.parse(shard) if shard else None
     with shown_by(progress) as shown:
         stages.run_stage(load_config(Path(config), settings), shown, stage, part)
+
+
+def plan(
+    config: str | Path,
+    settings: Settings | None = None,
+    *,
+    pilot: bool = False,
+    problems: int = 20,
+    progress: Shown = False,
+) -> "Plan":
+    """What a run will take, as a pilot of a few problems shows; the result prints its table.
+
+    Args:
+        config: a run's TOML file.
+        settings: in place of the file's.
+        pilot: run the pilot, or what is missing of it; its records are part of the run.
+        problems: of the pilot, of each split.
+        progress: see the module.
+    """
+    from funprm.commands import plan as work
+
+    with shown_by(progress) as shown:
+        wanted = load_config(Path(config), settings)
+        return work.plan(wanted, shown, pilot=pilot, per_split=problems)
 
 
 def merge(folders: Sequence[str | Path], output: str | Path | None = None) -> "Merged":

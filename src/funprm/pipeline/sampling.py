@@ -1,9 +1,8 @@
 """Programs, steps and rollouts: the stages that ask policies."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
 from typing import TypeVar
 
 from funprm.errors import PolicyError
@@ -11,6 +10,7 @@ from funprm.interfaces import Policy, Request, Sample
 from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
 from funprm.pipeline.stage import Grown, Outcome, Stage, derived_records, listed, unused
+from funprm.policies.asking import answers
 from funprm.records import (
     Generation,
     Json,
@@ -22,7 +22,6 @@ from funprm.records import (
     shared_fields,
 )
 from funprm.steps import STEP_RULE, blank_lines_after, find_steps
-from funprm.store import RecordFile
 
 R = TypeVar("R", Generation, Rollout)
 
@@ -38,18 +37,16 @@ def _asked(run: Run) -> list[Problem]:
     return [p for p in run.problems.values() if run.takes("generate", p.problem_id)]
 
 
-def _program_requests(run: Run) -> list[Request]:
+def _program_requests(run: Run) -> Iterator[Request]:
     identity = run.policy.identity()
-    return [
-        _request("generation", identity, run, problem, "", index)
-        for problem in _asked(run)
-        for index in range(run.config.generate.n)
-    ]
+    for problem in _asked(run):
+        for index in range(run.config.generate.n):
+            yield _request("generation", identity, run, problem, "", index)
 
 
 def _generate(run: Run) -> None:
     """Sample the programs that are not stored into `generations.jsonl`."""
-    requests = _program_requests(run)
+    requests = list(_program_requests(run))
     indices = {r.key: r for r in requests}
     name = run.config.policy.name if run.config.policy else type(run.policy).__name__
     label = str(run.policy.identity().get("model", name))
@@ -166,21 +163,19 @@ segment: Stage = Stage(
 # --- rollout ---------------------------------------------------------------------------------
 
 
-def _rollout_requests(run: Run) -> list[Request]:
+def _rollout_requests(run: Run) -> Iterator[Request]:
     if not run.config.rollout.k:
-        return []
+        return
     prefixes = dict(prefixes_of(run))
     identity = run.completer.identity() if prefixes else {}
-    return [
-        _request("rollout", identity, run, problem, prefix, index)
-        for problem, prefix in prefixes.values()
-        for index in range(run.config.rollout.k)
-    ]
+    for problem, prefix in prefixes.values():
+        for index in range(run.config.rollout.k):
+            yield _request("rollout", identity, run, problem, prefix, index)
 
 
 def _rollout(run: Run) -> None:
     """Complete prefixes into `rollouts.jsonl`."""
-    requests = _rollout_requests(run)
+    requests = list(_rollout_requests(run))
     wanted = {request.key: request for request in requests}
 
     def record(sample: Sample) -> Rollout:
@@ -221,6 +216,7 @@ def _rolled_out(run: Run) -> Outcome:
             changed_prefix=changed,
             unanswered=wanted - len(rollouts),
             completion_tokens=sum(r.completion_tokens for r in rollouts),
+            prompt_tokens=sum(r.prompt_tokens for r in rollouts),
             cost=round(sum(r.cost for r in rollouts), 6),
         ),
         missing=tuple(missing),
@@ -275,7 +271,7 @@ def _request(
     )
 
 
-def _keys(requests: Sequence[Request]) -> Iterator[tuple[str, str]]:
+def _keys(requests: Iterable[Request]) -> Iterator[tuple[str, str]]:
     return ((request.key, request.problem.problem_id) for request in requests)
 
 
@@ -292,39 +288,18 @@ def _sample(
     Raises:
         PolicyError: some requests were not answered and may be later.
     """
-    remaining = iter(requests)
     with run.file("generations" if kind is Generation else "rollouts", kind) as file:
         stored = {item.key for item in file}
         run.progress.start(stage, len(requests), sum(r.key in stored for r in requests))
-        # What is recorded is looked up at once: then a policy sees whether it has anything at all.
-        at_once = policy.unanswered_is_final or getattr(policy, "streams", False)
-        size = len(requests) if at_once else policy.batch
         if hasattr(policy, "on_tokens"):
             policy.on_tokens = getattr(run.progress, "tokens", None)
-        whole = policy.whole_batches or policy.unanswered_is_final
-        while chunk := list(islice(remaining, size)):
-            missing = [request for request in chunk if request.key not in stored]
-            if missing:
-                asked = chunk if whole else missing
-                _store_answers(run, policy, asked, stored, record, file)
+        for sample in answers(policy, requests, stored):
+            file.append(record(sample))
+            stored.add(sample.key)
+            run.progress.advance()
     unanswered = sum(request.key not in stored for request in requests)
     if unanswered and not policy.unanswered_is_final:
         raise PolicyError(
             f"{unanswered} of {len(requests)} requests of stage {stage!r} were not answered: "
             "what was answered is stored; run the same command again to ask for the rest"
         )
-
-
-def _store_answers(
-    run: Run,
-    policy: Policy,
-    requests: Sequence[Request],
-    stored: set[str],
-    record: Callable[[Sample], R],
-    file: RecordFile[R],
-) -> None:
-    for sample in policy.sample(requests):
-        if sample.key not in stored:
-            file.append(record(sample))
-            stored.add(sample.key)
-            run.progress.advance()
