@@ -47,6 +47,7 @@ class Policy:
     """A causal language model that writes programs and learns from rewards."""
 
     def __init__(self, settings: Settings, seed: int) -> None:
+        torch.set_num_threads(1)  # the model is too small to be shared
         torch.manual_seed(seed)
         self.settings = settings
         self.tokenizer: Any = AutoTokenizer.from_pretrained(POLICY, padding_side="left")
@@ -135,7 +136,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Settings.steps)
     arguments = parser.parse_args()
     started, settings = time.monotonic(), Settings(steps=arguments.steps)
-    torch.set_num_threads(1)  # the model is too small to be shared
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     problems = list(MiniDataset(train=400, meta=0, validation=0, test=0).load())
     hidden = OutcomeReward()
