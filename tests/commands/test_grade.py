@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from funprm.api.runs import grade
+from funprm.api.files import grade
 from funprm.cli import main
 from funprm.errors import ConfigError
 from tests.commands.conftest import write

@@ -92,7 +92,7 @@ def _add_check_prompt(verbs: Any) -> None:  # noqa: ANN401
 
 
 def _check_dataset(arguments: argparse.Namespace) -> int:
-    from funprm.api.runs import check_dataset
+    from funprm.api.files import check_dataset
 
     check = check_dataset(arguments.dataset, overrides(arguments), progress=True)
     print_counts(check, arguments.json)
@@ -100,7 +100,7 @@ def _check_dataset(arguments: argparse.Namespace) -> int:
 
 
 def _check_prompt(arguments: argparse.Namespace) -> None:
-    from funprm.api.runs import check_prompt
+    from funprm.api.files import check_prompt
 
     asked = {name: getattr(arguments, name) for name in ("n", "split", "output")}
     settings = settings_of(arguments, ("seed",))
@@ -112,7 +112,7 @@ def _check_prompt(arguments: argparse.Namespace) -> None:
 
 
 def _check_scorer(arguments: argparse.Namespace) -> None:
-    from funprm.api.runs import check_scorer
+    from funprm.api.files import check_scorer
 
     settings = settings_of(arguments)
     found = check_scorer(
@@ -122,7 +122,7 @@ def _check_scorer(arguments: argparse.Namespace) -> None:
 
 
 def _validate(arguments: argparse.Namespace) -> None:
-    from funprm.api.runs import validate_problems
+    from funprm.api.files import validate_problems
 
     write(validate_problems(arguments.file))
 

@@ -138,7 +138,7 @@ def _steps(arguments: argparse.Namespace) -> None:
 
 
 def _judge(arguments: argparse.Namespace) -> int:
-    from funprm.api.runs import judge_file
+    from funprm.api.files import judge_file
 
     judged = judge_file(
         arguments.problems,
@@ -154,7 +154,7 @@ def _judge(arguments: argparse.Namespace) -> int:
 
 
 def _grade(arguments: argparse.Namespace) -> int:
-    from funprm.api.runs import grade
+    from funprm.api.files import grade
 
     grades = grade(
         arguments.files,
@@ -171,7 +171,7 @@ def _grade(arguments: argparse.Namespace) -> int:
 
 
 def _quality(arguments: argparse.Namespace) -> None:
-    from funprm.api.runs import quality
+    from funprm.api.files import quality
 
     where = dict(condition.partition("=")[::2] for condition in arguments.where)
     table = quality(arguments.files, by=arguments.by, where=where, everything=arguments.all)
@@ -185,7 +185,7 @@ def _judge_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _import(arguments: argparse.Namespace) -> None:
-    from funprm.api.runs import import_programs
+    from funprm.api.files import import_programs
 
     counts = import_programs(
         arguments.file,

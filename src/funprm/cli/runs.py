@@ -118,7 +118,7 @@ def _add_export(verbs: Any) -> None:  # noqa: ANN401
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    from funprm.api.runs import compare
+    from funprm.api.files import compare
 
     print_counts(compare(arguments.runs, arguments.selector), arguments.json)
 
@@ -184,7 +184,7 @@ def _print_result(result: "RunResult", as_json: bool) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from funprm.api.runs import export
+    from funprm.api.files import export
 
     names = ("format", "out", "split", "selector", "model")
     asked = {name: getattr(arguments, name) for name in names}

@@ -6,7 +6,8 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar, overload
 
-from funprm.commands.solve import OpenedPrm, OpenedScorer, best_without_model
+from funprm.commands.opened import OpenedPrm, OpenedScorer
+from funprm.commands.solve import best_without_model
 from funprm.commands.trained_model import cut_for, model_folder
 from funprm.config import RolloutConfig
 from funprm.errors import DataError, missing_package

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from funprm.commands.opened import OpenedScorer
 from funprm.commands.solution import Found, Judged, Solution
 from funprm.config import ComponentConfig, RunConfig, load_config
 from funprm.errors import ConfigError, ExecutorError, nearest
 from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
-from funprm.interfaces import Policy, Progress, Scorer
+from funprm.interfaces import Policy, Progress
 from funprm.pipeline.judging import VerdictIndex, judge_programs, judged, take_verdicts
 from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
@@ -143,69 +144,6 @@ def solve(
         if model:
             _score_stage(model)(run)
         return _solution(run, problem, model)
-
-
-class OpenedScorer:
-    """What scores programs in place of a reward model of this package.
-
-    Args:
-        scorer: a part of the group `funprm.scorers`.
-        name: of its kind.
-    """
-
-    def __init__(self, scorer: Scorer, name: str = "scorer") -> None:
-        self.scorer = scorer
-        kind = name.rpartition(":")[2]  # a colon ends a model's name in a selector's
-        self.name = f"{kind}-{key_of(dict(scorer.identity()))[:8]}"
-        """Of its scores: an output folder may see several models."""
-
-    def cut(self, config: RunConfig, progress: Progress) -> RunConfig:
-        """The settings, with programs cut as the model wants them."""
-        return config
-
-    def aggregator_for(self, wanted: str) -> str:
-        """How step scores are read, where settings want one way."""
-        return getattr(self.scorer, "aggregator", "") or wanted
-
-
-class OpenedPrm(OpenedScorer):
-    """A reward model, opened before anything is paid for.
-
-    Args:
-        folder: as training writes it.
-
-    Raises:
-        ModelError: the folder holds no reward model.
-    """
-
-    def __init__(self, folder: str) -> None:
-        from funprm.prm.scoring import PrmScorer
-
-        self.prm = PrmScorer(folder)
-        super().__init__(self.prm, "prm")
-        self.folder, self.reading = folder, self.prm.reading
-
-    def cut(self, config: RunConfig, progress: Progress) -> RunConfig:
-        """The settings, with programs cut as the model was trained; says so where that differs."""
-        wanted, trained = config.rollout.max_steps, self.reading.max_steps
-        if trained == wanted:
-            return config
-        progress.start("prm", 0)
-        if trained is None:
-            progress.finish(
-                f"{self.folder} does not say into how many steps its programs were cut at most; "
-                f"rollout.max_steps = {wanted} is used"
-            )
-            return config
-        progress.finish(
-            f"programs are cut into at most {trained or 'any number of'} steps, as {self.folder} "
-            f"was trained; rollout.max_steps = {wanted} is not used"
-        )
-        return replace(config, rollout=replace(config.rollout, max_steps=trained))
-
-    def aggregator_for(self, wanted: str) -> str:
-        """As training says it of outcome models."""
-        return self.reading.aggregator_for(wanted)
 
 
 execute = Stage(
