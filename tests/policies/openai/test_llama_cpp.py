@@ -101,6 +101,7 @@ def ask(tested: OpenAIPolicy, problem: Problem, count: int, prefix: str = "") ->
             index=index,
             seed=seed_of(prefix, index),
             prefix=prefix,
+            blank_lines="\n\n" if prefix else "",  # what follows a function, as in a run
         )
         for index in range(count)
     ]
