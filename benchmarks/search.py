@@ -310,7 +310,7 @@ def main() -> None:
     parser.add_argument("--prm", required=True, help="folder of a reward model")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1, 11)))
     parser.add_argument("--keep", type=Path, help="folder that keeps every seed's numbers")
-    parser.add_argument("--problems", type=int, default=100, help="per seed")
+    parser.add_argument("--problems", type=int, default=50, help="per seed")
     parser.add_argument("--sizes", type=int, nargs="+", default=[8])
     parser.add_argument("--most", type=int, default=32, help="programs of best-of-N's curve")
     parser.add_argument("--loss", type=float, default=0.01, help="that early stopping may cost")
