@@ -138,8 +138,9 @@ def main() -> int:
             config,
             "Configuration",
             "A run is one TOML file. Tables are the fields of `RunConfig`; `[train]` holds "
-            "defaults for every table of `[models]`. In `[dataset]`, `[policy]`, `[completer]` and "
-            "`[executor]`, `name` is a registered component and all other keys are its arguments.",
+            "defaults for every table of `[models]`. In `[dataset]`, `[policy]`, `[completer]`, "
+            "`[executor]` and every table of `[scorers]`, `name` is a registered component and "
+            "all other keys are its arguments.",
         ),
         "docs/files.md": file_list(),
     }

@@ -5,12 +5,14 @@ from funprm.api.problems import asample as asample
 from funprm.api.problems import asolve as asolve
 from funprm.api.problems import judge as judge
 from funprm.api.problems import load_prm as load_prm
+from funprm.api.problems import load_scorer as load_scorer
 from funprm.api.problems import sample as sample
 from funprm.api.problems import select as select
 from funprm.api.problems import solve as solve
 from funprm.api.problems import steps_of as steps_of
 from funprm.api.runs import check_dataset as check_dataset
 from funprm.api.runs import check_prompt as check_prompt
+from funprm.api.runs import compare as compare
 from funprm.api.runs import demo as demo
 from funprm.api.runs import export as export
 from funprm.api.runs import grade as grade
@@ -24,6 +26,7 @@ from funprm.api.runs import validate_problems as validate_problems
 from funprm.commands.one_problem import FunctionScores as FunctionScores
 from funprm.commands.one_problem import Judgement as Judgement
 from funprm.commands.one_problem import ProcessRewardModel as ProcessRewardModel
+from funprm.commands.one_problem import ProgramScorer as ProgramScorer
 from funprm.commands.solution import Solution as Solution
 from funprm.errors import FunprmError as FunprmError
 from funprm.executors.local.executor import LocalExecutor as LocalExecutor

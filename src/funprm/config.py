@@ -18,7 +18,7 @@ from funprm.training_config import TrainConfig as TrainConfig
 from funprm.training_config import component_settings, train_settings
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-"""Models are folders, and part of selectors' names."""
+"""Of models, which are folders, and scorers; both are parts of selectors' names."""
 
 
 def _require_at_least(least: int, **values: int) -> None:
@@ -87,6 +87,8 @@ class RunConfig:
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     models: Mapping[str, TrainConfig] = field(default_factory=dict)
     """Reward models to train, by name; empty: none."""
+    scorers: Mapping[str, ComponentConfig] = field(default_factory=dict)
+    """Reward models and judges of others that score the test candidates, by name."""
     select: SelectConfig = field(default_factory=SelectConfig)
 
     def needed_policy(self) -> ComponentConfig:
@@ -185,12 +187,7 @@ def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunCo
         "seed": tree.get("seed", 0),
         **train_settings(tree.pop("train", {}), where, "train"),
     }
-    for name in tree.get("models", ()):
-        if not _MODEL_NAME.fullmatch(name):
-            raise ConfigError(
-                f"{where}: model name {name!r}: expected letters, digits, `_`, `-` and `.`, and a "
-                "letter or digit first"
-            )
+    _check_names(tree, where)
     if "models" in tree:
         tree["models"] = {
             name: {**defaults, **train_settings(model, where, f"models.{name}")}
@@ -202,11 +199,35 @@ def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunCo
             if part in ("policy", "completer") and "prompt_file" in options:
                 options["prompt"] = _template(part, options)
             tree[part] = component_settings(options, "local" if part == "executor" else "")
+    if isinstance(tree.get("scorers"), dict):
+        tree["scorers"] = {
+            name: component_settings(part) if isinstance(part, dict) else part
+            for name, part in tree["scorers"].items()
+        }
     _check_keys(tree, RunConfig, where, "")
     try:
         return msgspec.convert(tree, RunConfig)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {str(error).replace('$.', '')}") from error
+
+
+def _check_names(tree: Mapping[str, Any], where: str) -> None:
+    """Names of models and scorers stand in file names and selectors, and tell them apart."""
+    tables = {table: tree.get(table) for table in ("models", "scorers")}
+    names = {table: list(found) for table, found in tables.items() if isinstance(found, dict)}
+    for table, found in names.items():
+        for name in found:
+            if not _MODEL_NAME.fullmatch(name):
+                raise ConfigError(
+                    f"{where}: {table[:-1]} name {name!r}: expected letters, digits, `_`, `-` and "
+                    "`.`, and a letter or digit first"
+                )
+    both = sorted(set(names.get("models", ())) & set(names.get("scorers", ())))
+    if both:
+        raise ConfigError(
+            f"{where}: {both[0]!r} is in [models] and in [scorers], so that score:{both[0]} could "
+            "be either: give one of them another name"
+        )
 
 
 def _template(part: str, options: dict[str, Any]) -> str:
@@ -249,5 +270,7 @@ def _check_keys(tree: Mapping[str, Any], kind: type[Any], where: str, prefix: st
         if key == "models":
             for name, model in value.items():
                 _check_keys(model, TrainConfig, where, f"models.{name}.")
+        elif key == "scorers":
+            continue  # any name; each part checks its own options
         elif inner and isinstance(inner[0], type):
             _check_keys(value, inner[0], where, f"{prefix}{key}.")

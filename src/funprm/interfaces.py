@@ -11,7 +11,7 @@ keys. Options of the second kind may change within a run folder, if the part's c
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, Self
 
 from funprm.records import Json, LabelledProgram, Problem, Suite, Verdict
 
@@ -135,15 +135,47 @@ class Executor(Protocol):
         ...
 
 
+class PaidScores(tuple[float, ...]):
+    """A program's scores with what they cost, where a scorer wants that told.
+
+    >>> found = PaidScores([0.25, 0.75], tokens=812)
+    >>> found == (0.25, 0.75), found.tokens
+    (True, 812)
+    """
+
+    tokens: int
+    cost: float
+
+    def __new__(cls, scores: Iterable[float], *, tokens: int = 0, cost: float = 0.0) -> Self:
+        """Scores, prompt and completion tokens, and money."""
+        made = super().__new__(cls, scores)
+        made.tokens, made.cost = tokens, cost
+        return made
+
+
 class Scorer(Protocol):
-    """A trained reward model."""
+    """Says how good programs are. Entry-point group `funprm.scorers`.
+
+    The constructor is cheap: it loads no weights and asks no server, so that settings are checked,
+    and stored scores found again, at no cost. A scorer may have a property `aggregator`: how
+    its step scores are read whatever the settings want (`last`: an outcome model's; empty: as they
+    want).
+    """
 
     def identity(self) -> Mapping[str, Json]:
-        """Fingerprint of the weights and of the rendering."""
+        """What determines the scores: weights, texts around a program, what a score is of them."""
         ...
 
-    def score(self, programs: Sequence[LabelledProgram]) -> Iterator[tuple[float, ...]]:
-        """Step scores in [0, 1] per program, in order; empty where it does not fit."""
+    def score(self, programs: Sequence[LabelledProgram]) -> Iterator[tuple[float, ...] | None]:
+        """The scores of each program, in order, the moment they exist.
+
+        Scores are in [0, 1]; greater is better. There is one per step, or one alone, which is that
+        of the complete program. Empty: the program does not fit the scorer's input, and never
+        will. None: there was a fault; the program is asked for again by a later call.
+
+        Raises:
+            FunprmError: nothing can be scored (no such model, no connection, a wrong key).
+        """
         ...
 
 

@@ -8,13 +8,16 @@ import logging
 import platform
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -58,13 +61,27 @@ def find_folder(model: str, revision: str = "") -> Path:
     return folder
 
 
-def _download(name: str, revision: str) -> Path:
+def find_tokenizer(model: str) -> Path:
+    """The local folder of a model's tokenizer; of a hub model no weights are downloaded.
+
+    Raises:
+        ModelError: there is no such folder or hub model.
+    """
+    folder = Path(model).expanduser()
+    if not folder.exists() and _HUB_NAME.fullmatch(model):
+        return _download(model, "", [name for name in _HUB_FILES if name != "*.safetensors"])
+    if not folder.is_dir():
+        raise ModelError(f"no model folder {str(folder)!r}: expected a folder or a hub name")
+    return folder
+
+
+def _download(name: str, revision: str, files: Sequence[str] = _HUB_FILES) -> Path:
     import huggingface_hub
 
     try:
         with quiet():
             path = huggingface_hub.snapshot_download(
-                name, revision=revision or None, allow_patterns=_HUB_FILES
+                name, revision=revision or None, allow_patterns=list(files)
             )
     except (OSError, ValueError, RuntimeError) as error:
         wanted = f"{name!r} (revision {revision!r})" if revision else repr(name)
@@ -150,21 +167,81 @@ def load_model(folder: Path, device: str = "auto", dtype: str = "auto") -> PreTr
         ConfigError: device or dtype is unknown, or the device is absent.
         ModelError: the weights cannot be read.
     """
+    return _load(AutoModelForCausalLM, "a causal language model", folder, device, dtype)[0]
+
+
+def load_classifier(
+    folder: Path, device: str = "auto", dtype: str = "auto", *, per_token: bool = False
+) -> PreTrainedModel:
+    """A classifier of texts, or of their tokens, in evaluation mode on its device.
+
+    A causal language model with TRL's value head (`v_head.summary`) is opened as a classifier of
+    tokens with one label: it is the same computation.
+
+    Args:
+        folder: where it was saved.
+        device: as for `load_model`.
+        dtype: as for `load_model`.
+        per_token: a classifier of tokens.
+
+    Raises:
+        ConfigError: device or dtype is unknown, or the device is absent.
+        ModelError: the weights cannot be read, or there are none for the head.
+    """
+    value_head, more = has_value_head(folder), {}
+    tokenwise = per_token or value_head
+    kind = AutoModelForTokenClassification if tokenwise else AutoModelForSequenceClassification
+    what = "a token classifier" if per_token else "a sequence classifier"
+    if value_head:
+        more = {"num_labels": 1, "key_mapping": {rf"^{VALUE_HEAD}\.": "score."}}
+    model, absent = _load(kind, what, folder, device, dtype, **more)
+    if absent:
+        raise ModelError(
+            f"the model in {str(folder)!r} has no weights for {', '.join(sorted(absent)[:3])}, so "
+            f"that its scores would be random: expected {what} with a trained head"
+        )
+    return model
+
+
+VALUE_HEAD = "v_head.summary"
+"""Prefix of the weights of TRL's value head."""
+
+
+def has_value_head(folder: Path) -> bool:
+    """Whether the weights in a folder have TRL's value head."""
+    names: set[str] = set()
+    for path in folder.glob("*.safetensors"):
+        try:
+            with safe_open(path, "pt") as file:
+                names.update(file.keys())
+        except Exception as error:  # its own class is private
+            raise ModelError(f"{str(path)!r} cannot be read: {_first_line(error)}") from error
+    return f"{VALUE_HEAD}.weight" in names
+
+
+def _load(
+    kind: Any,  # noqa: ANN401  (the library's automatic classes have no common type)
+    what: str,
+    folder: Path,
+    device: str,
+    dtype: str,
+    **more: Any,  # noqa: ANN401
+) -> tuple[PreTrainedModel, set[str]]:
+    """A model, and the names of weights that the folder lacks."""
     place = _device(device)
     number = _DTYPES[dtype_name(folder, device, dtype)]
+    options = {"dtype": number, "local_files_only": True, "use_safetensors": True, **more}
     try:
         with quiet():
-            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-                str(folder), dtype=number, local_files_only=True, use_safetensors=True
-            )
+            model, found = kind.from_pretrained(str(folder), output_loading_info=True, **options)
     except Exception as error:
         raise ModelError(
             f"the model in {str(folder)!r} cannot be read: {_first_line(error)}; "
-            "expected a causal language model saved with save_pretrained"
+            f"expected {what} saved with save_pretrained"
         ) from error
     module: torch.nn.Module = model  # the library's own `eval` and `to` are not typed
     module.eval().to(place)
-    return model
+    return model, set(found["missing_keys"])
 
 
 def _device(name: str) -> torch.device:

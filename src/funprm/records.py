@@ -313,15 +313,20 @@ class Reward:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
-    """Step scores in [0, 1] of one generation by one model; stored in `scores.jsonl`.
+    """Scores in [0, 1] of one generation by one model or scorer; stored in `scores.jsonl`.
 
-    `scores` is empty where the program did not fit the model's input.
+    One per step, or one alone: of the complete program. `scores` is empty where the program did
+    not fit the model's input.
     """
 
     key: str
     model: str
+    """Its name in `[models]` or `[scorers]`."""
     generation: str
     scores: tuple[float, ...]
+    tokens: int = 0
+    """Prompt and completion tokens that they took, where a server counts them."""
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

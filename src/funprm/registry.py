@@ -9,12 +9,13 @@ import msgspec
 
 from funprm.errors import ConfigError, missing_package, nearest
 
-Group = Literal["datasets", "policies", "executors", "corrections"]
+Group = Literal["datasets", "policies", "executors", "corrections", "scorers"]
 _SINGULAR = {
     "datasets": "data set",
     "policies": "policy",
     "executors": "executor",
     "corrections": "correction",
+    "scorers": "scorer",
 }
 
 

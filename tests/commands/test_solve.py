@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import funprm
 from funprm.cli import main
 from funprm.config import TrainConfig
 from funprm.datasets.mini import MiniDataset
@@ -314,3 +315,29 @@ def _only_line(capsys: pytest.CaptureFixture[str]) -> str:
     (line,) = err.splitlines()
     assert line.startswith("funprm: ")
     return line
+
+
+def test_a_scorer_of_others_chooses(
+    solve: Solve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text('[scorers.liking]\nname = "tests.pipeline.test_scoring:Liking"\nnumber = 0\n')
+    assert solve([RIGHT, WRONG], "--config", config, "--scorer", "liking", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["code"] == WRONG  # as nothing tests it
+    assert found["candidates"][0]["functions"] == [["f", 0.9]]
+    assert found["candidates"][1]["functions"] == [["f", None], ["double", 0.2]]
+    assert solve([RIGHT], "--config", config, "--scorer", "likin") == 2
+    assert "did you mean 'liking'?" in capsys.readouterr().err
+    assert solve([RIGHT], "--config", config, "--scorer", "liking", "--prm", "x") == 2
+    assert "--prm and --scorer: give one of them" in capsys.readouterr().err
+
+
+def test_a_scorer_of_others_scores_in_python() -> None:
+    scorer = funprm.load_scorer("tests.pipeline.test_scoring:Liking", number=2)
+    problem = funprm.Problem.of("Return two.", entry_point="f", examples=[((), 2)])
+    programs = ["def f():\n    return 1\n", "def g():\n    return 2\n\n\ndef f():\n    return 2\n"]
+    scores = scorer.score(problem, programs)
+    assert [list(found) for found in scores] == [[0.2], [0.9]]
+    assert scores[1].names == ("whole program",)
+    assert funprm.select(programs, scores=scores, by="score") == programs[1]

@@ -2,7 +2,7 @@ import pytest
 
 from funprm.errors import DataError
 from funprm.evaluation.aggregation import AGGREGATORS
-from funprm.evaluation.comparison import Outcomes, compare, curve, outcomes
+from funprm.evaluation.comparison import Outcomes, compare, contrasts, curve, outcomes
 from funprm.evaluation.selection import Candidate, parse_selector
 
 
@@ -79,3 +79,28 @@ def test_the_curve_is_over_problems_with_enough_judged_candidates() -> None:
     assert [(n, round(i.estimate, 6)) for n, i in got.points] == [(1, 0.5), (2, 0.666667)]
     with pytest.raises(DataError, match="3 judged candidates"):
         curve(parse_selector("oracle", AGGREGATORS), pools, (3,))
+
+
+def test_several_rows_are_several_tests() -> None:
+    base = made("base", *[False] * 20)
+    good = made("good", *[True] * 9, *[False] * 11)
+    fair = made("fair", *[True] * 6, *[False] * 14)
+    best = made("oracle", *[True] * 20)
+    table = compare([base, good, fair, best], [""] * 20, baseline="base", resamples=50)
+    tests = {row.selector: row for row in table.rows}
+    assert tests["good"].mcnemar is not None
+    assert tests["fair"].mcnemar is not None
+    assert tests["good"].adjusted == pytest.approx(2 * tests["good"].mcnemar.p)
+    assert tests["fair"].adjusted == tests["fair"].mcnemar.p == 0.03125
+    assert tests["oracle"].adjusted is None
+    found = contrasts([base, good, fair, best], "good", resamples=50)
+    assert [c.selector for c in found if c.adjusted is None] == ["oracle"]
+
+
+def test_a_table_says_what_its_problems_can_show() -> None:
+    base, other = made("a", *[False] * 40), made("b", *[True] * 4, *[False] * 36)
+    table = compare([base, other], [""] * 40, baseline="a", resamples=50)
+    assert table.resolution is not None
+    assert (table.resolution.problems, table.resolution.discordant) == (40, 0.1)
+    assert table.resolution.difference == pytest.approx(0.19, abs=0.01)
+    assert compare([base], [""] * 40, baseline="a", resamples=50).resolution is None

@@ -1,6 +1,7 @@
 import pytest
 
 from funprm.evaluation.comparison import Curve, Part, TableRow
+from funprm.evaluation.significance import Resolution
 from funprm.evaluation.statistics import Interval, McNemar
 from funprm.report.data import (
     CandidateView,
@@ -34,6 +35,7 @@ def row(selector: str, middle: float, test: McNemar | None, uninformed: int = 0)
         },
         difference=interval(middle - 0.77, 0.03) if test else None,
         mcnemar=test,
+        adjusted=2 * test.p if test else None,
         uninformed=uninformed,
     )
 
@@ -91,4 +93,5 @@ def data() -> ReportData:
         ),
         problems=problems,
         left_out=1,
+        resolution=Resolution(problems=131, discordant=0.12, difference=0.0861),
     )

@@ -9,10 +9,14 @@ def test_plain_text_has_the_whole_table_and_explains_it(data: ReportData) -> Non
     assert "\x1b" not in text
     assert "─" not in text
     rows = {line.split("  ")[0]: " ".join(line.split()) for line in text.splitlines()}
-    assert rows["FunPRM"] == "FunPRM 8 81.0 [73.0–89.0] 100.0 71.0 +4.0 [+1.0, +7.0] 5 / 0 0.0625 2"
-    assert rows["PRM, uncorrected *"].endswith("100.0 67.0 – – – 0")
+    assert (
+        rows["FunPRM"]
+        == "FunPRM 8 81.0 [73.0–89.0] 100.0 71.0 +4.0 [+1.0, +7.0] 5 / 0 0.0625 0.12 2"
+    )
+    assert rows["PRM, uncorrected *"].endswith("100.0 67.0 – – – – 0")
     assert "131 problems (31 easy, 100 hard); 1 left out" in text
-    for column in ("N:", "Accuracy:", "Difference:", "Won / lost:", "p:", "Random:"):
+    assert "131 problems can show differences of 8.6 points or more (80 % power at" in text
+    for column in ("N:", "Accuracy:", "Difference:", "Won / lost:", "p:", "Holm:", "Random:"):
         assert f"\n{column} " in text
 
 

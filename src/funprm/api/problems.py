@@ -4,11 +4,20 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from funprm import registry
 from funprm.api.glue import Settings, Shown, aside, folder_of, path_of, shown_by
 from funprm.commands import one_problem
 from funprm.commands import solve as solving
-from funprm.commands.one_problem import Judgement, P, ProcessRewardModel, Program, Scores
+from funprm.commands.one_problem import (
+    Judgement,
+    P,
+    ProcessRewardModel,
+    Program,
+    ProgramScorer,
+    Scores,
+)
 from funprm.commands.solution import Solution
 from funprm.datasets.single import with_probe
 from funprm.errors import ConfigError
@@ -16,6 +25,9 @@ from funprm.executors.local.executor import LocalExecutor
 from funprm.interfaces import Executor, Policy
 from funprm.records import Generation, Problem
 from funprm.steps import find_steps, step_texts
+
+Rewarder = ProcessRewardModel | ProgramScorer | str | Path | None
+"""What scores programs: a reward model, its folder, or a scorer of others."""
 
 
 def sample(
@@ -96,6 +108,20 @@ def load_prm(name: str | Path) -> ProcessRewardModel:
     return ProcessRewardModel(name)
 
 
+def load_scorer(name: str, **options: Any) -> ProgramScorer:  # noqa: ANN401  (any part's)
+    """What scores programs in place of a trained model: a classifier, a served model, a judge.
+
+    Args:
+        name: of a part: `sequence_classifier`, `served`, `judge`, ..., or `module:Class`.
+        options: its settings, as in a run's `[scorers]`.
+
+    Raises:
+        ConfigError: there is no such part, or a setting is wrong.
+        MissingPackageError: the extra that it needs is not installed.
+    """
+    return ProgramScorer(registry.build("scorers", name, options), name)
+
+
 def select(
     programs: Sequence[P],
     *,
@@ -132,7 +158,7 @@ def solve(  # noqa: PLR0913  (all but the problem have defaults)
     problem: Problem,
     *,
     policy: Policy | None = None,
-    prm: ProcessRewardModel | str | Path | None = None,
+    prm: Rewarder = None,
     n: int | None = None,
     config: str | Path | None = None,
     settings: Settings | None = None,
@@ -144,8 +170,8 @@ def solve(  # noqa: PLR0913  (all but the problem have defaults)
     Args:
         problem: what is to be solved. Hidden tests choose nothing.
         policy: writes the programs; None: that of the configuration, else the shipped tiny model.
-        prm: a reward model, or the folder of one; None: the choice is by tests, then by majority
-            of outputs, self-certainty or likelihood.
+        prm: a reward model, the folder of one, or what `load_scorer` returned; None: the choice is
+            by tests, then by majority of outputs, self-certainty or likelihood.
         n: how many programs; None: what the configuration says, else 8.
         config: a run's TOML file, of which policy, executor, seed, `generate`, ... count.
         settings: in place of the file's, such as `{"seed": 1, "executor.seconds": 2}`.
@@ -161,7 +187,7 @@ def solve(  # noqa: PLR0913  (all but the problem have defaults)
     given = {**(settings or {}), **({} if n is None else {"generate.n": n})}
     if policy is not None and any(key.partition(".")[0] == "policy" for key in given):
         raise ConfigError("settings of a policy beside `policy=`: give one of them")
-    if not isinstance(prm, ProcessRewardModel | None):
+    if isinstance(prm, str | Path):
         prm = load_prm(prm)
     opened = prm.opened if prm else None
     with folder_of(output) as folder, shown_by(progress) as shown:
@@ -192,7 +218,7 @@ async def asolve(  # noqa: PLR0913  (as `solve`)
     problem: Problem,
     *,
     policy: Policy | None = None,
-    prm: ProcessRewardModel | str | Path | None = None,
+    prm: Rewarder = None,
     n: int | None = None,
     config: str | Path | None = None,
     settings: Settings | None = None,

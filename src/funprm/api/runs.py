@@ -15,6 +15,7 @@ from funprm.shards import Shard
 if TYPE_CHECKING:
     from funprm.commands.check_dataset import Check
     from funprm.commands.check_prompt import PromptCheck
+    from funprm.commands.compare import Comparison
     from funprm.commands.grade import Grades
     from funprm.commands.judge import SuiteName
     from funprm.commands.judged import Judged
@@ -183,6 +184,22 @@ def grade(  # noqa: PLR0913  (most have defaults)
         return work.grade(
             source, paths, out=path_of(out), tries=tries, suite=suite, warn=warn, progress=shown
         )
+
+
+def compare(runs: Sequence[str | Path], selectors: Sequence[str] = ()) -> "Comparison":
+    """Choices of several runs against each other; the result prints its table.
+
+    Args:
+        runs: folders, or `FOLDER@SELECTOR`; all others are compared with the first.
+        selectors: only these of all runs; empty: all that they share.
+
+    Raises:
+        InputError: a folder holds no choices, or (ConfigError) a selector is not in a run.
+        DataError: no problem is common to all.
+    """
+    from funprm.commands import compare as work
+
+    return work.compare([str(run) for run in runs], selectors)
 
 
 def check_dataset(

@@ -62,12 +62,34 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type pri
                 help="only this part of the problems, such as 2/4; other processes do the others",
             )  # fmt: skip
         verb.set_defaults(call=_stage)
+    _add_compare(verbs)
     _add_export(verbs)
     merge = verbs.add_parser("merge", help="bring the records of shards and folders into one")
     merge.add_argument("folders", nargs="+", metavar="FOLDER", help="run folders of one file")
     merge.add_argument("--output", help="a run folder, in place of the first of these")
     merge.add_argument("--json", action="store_true", help="print the counts as JSON")
     merge.set_defaults(call=_merge)
+
+
+def _add_compare(verbs: Any) -> None:  # noqa: ANN401
+    compare = verbs.add_parser(
+        "compare",
+        help="choices of several runs against each other, on the problems that they share",
+        description="Compares what selectors of several runs chose, problem by problem: accuracy, "
+        "difference to the first run, won and lost, exact tests, and the smallest difference that "
+        "the problems can show. Runs may have other candidates; only problems must be the same.",
+    )
+    compare.add_argument(
+        "runs", nargs="+", metavar="RUN",
+        help="run folders, or FOLDER@SELECTOR such as runs/a@score:themis; the first one is what "
+        "others are compared with",
+    )  # fmt: skip
+    compare.add_argument(
+        "--selector", action="append", default=[], metavar="NAME",
+        help="only this selector of all runs; can be repeated (default: all that they share)",
+    )  # fmt: skip
+    compare.add_argument("--json", action="store_true", help="print everything as JSON")
+    compare.set_defaults(call=_compare)
 
 
 def _add_export(verbs: Any) -> None:  # noqa: ANN401
@@ -86,6 +108,12 @@ def _add_export(verbs: Any) -> None:  # noqa: ANN401
     )
     export.add_argument("--model", default="", help="stepwise: with this model's corrected rewards")
     export.set_defaults(call=_export)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from funprm.api.runs import compare
+
+    print_counts(compare(arguments.runs, arguments.selector), arguments.json)
 
 
 def _run(arguments: argparse.Namespace) -> None:

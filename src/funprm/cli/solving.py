@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from funprm.cli.shared import add_set, overrides, read_text, settings_of, write
+from funprm.errors import ConfigError
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type private)
@@ -36,6 +37,9 @@ def _add_solve(verbs: Any) -> None:  # noqa: ANN401
     solve.add_argument("--starter", metavar="FILE", help="code that the program begins with")
     solve.add_argument("-n", type=int, help="programs to sample (default 8)")
     solve.add_argument("--prm", default="", metavar="FOLDER", help="a trained reward model")
+    solve.add_argument(
+        "--scorer", default="", metavar="NAME", help="in place of it, one of the file's [scorers]"
+    )
     solve.add_argument("--config", type=Path, help="a run's TOML file: policy, executor, seed, ...")
     solve.add_argument("--seed", type=int, help="in place of the file's")
     add_set(solve, "a setting, such as policy.model=NAME; can be repeated")
@@ -83,7 +87,7 @@ def _solve(arguments: argparse.Namespace) -> int:
     try:
         solution = solve(
             _problem(arguments),
-            prm=arguments.prm or None,
+            prm=_scorer(arguments) or arguments.prm or None,
             n=arguments.n,
             config=arguments.config,
             settings=settings_of(arguments, ("seed",)),
@@ -102,6 +106,19 @@ def _solve(arguments: argparse.Namespace) -> int:
     elif solution.code:
         write(solution.code.rstrip("\n"))
     return {"passes": 0, "untested": 0, "fails": 1, "none": 3}[solution.found]
+
+
+def _scorer(arguments: argparse.Namespace) -> Any:  # noqa: ANN401
+    """The scorer that is named; None: none is."""
+    from funprm.api.problems import load_scorer
+    from funprm.commands.solve import scorer_named
+
+    if not arguments.scorer:
+        return None
+    if arguments.prm:
+        raise ConfigError("--prm and --scorer: give one of them")
+    part = scorer_named(arguments.scorer, arguments.config, overrides(arguments))
+    return load_scorer(part.name, **part.options)
 
 
 def _problem(arguments: argparse.Namespace) -> Any:  # noqa: ANN401

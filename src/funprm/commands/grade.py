@@ -4,7 +4,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +15,7 @@ from funprm.commands.judge import FileJudge, SuiteName, executor_of
 from funprm.commands.judged import Judged
 from funprm.commands.problems import Given, read_problems
 from funprm.errors import ConfigError
+from funprm.evaluation.significance import Resolution, holm, resolution
 from funprm.evaluation.statistics import (
     Interval,
     McNemar,
@@ -25,7 +26,8 @@ from funprm.evaluation.statistics import (
 )
 from funprm.interfaces import Progress
 from funprm.records import Json, ProgramVerdict, Status
-from funprm.report.wording import bounds, p_value, percent, points, won_lost
+from funprm.report import wording
+from funprm.report.wording import adjusted, bounds, p_value, percent, points, won_lost
 from funprm.row_files import read_rows, stem
 
 _TRIES = (1, 5, 10, 100)
@@ -57,6 +59,10 @@ class Difference:
     """Of pass@1."""
     test: McNemar | None
     """Of problems solved by the one program; None: some have several programs."""
+    adjusted: float | None
+    """The test's p, adjusted for all files (`significance.holm`)."""
+    resolution: Resolution | None
+    """The smallest difference that these problems can show, where there is a test."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,15 +206,30 @@ def _differences(
         shares = [[c / n for n, c in (first[p], other[p])] for p in both]
         single = all(n == 1 for p in both for n, _ in (first[p], other[p]))
         ours, theirs = ([bool(row[side]) for row in shares] for side in (1, 0))
+        test = mcnemar(ours, theirs) if single else None
         found.append(
             Difference(
                 name=name,
                 problems=len(both),
                 difference=paired_bootstrap(shares, 0)[1],
-                test=mcnemar(ours, theirs) if single else None,
+                test=test,
+                adjusted=None,
+                resolution=_resolution(test, len(both)),
             )
         )
-    return found
+    return _adjusted(found)
+
+
+def _resolution(test: McNemar | None, problems: int) -> Resolution | None:
+    if test is None:
+        return None
+    return resolution(problems, (test.only_first + test.only_second) / problems)
+
+
+def _adjusted(differences: Sequence[Difference]) -> list[Difference]:
+    tested = [difference for difference in differences if difference.test]
+    values = iter(holm([difference.test.p for difference in tested if difference.test]))
+    return [replace(d, adjusted=next(values)) if d.test else d for d in differences]
 
 
 # --- text ------------------------------------------------------------------------------------
@@ -242,6 +263,16 @@ def _told(difference: Difference, first: str) -> str:
     exact = ""
     if difference.test is not None:
         exact = f", won / lost {won_lost(difference.test)}, p = {p_value(difference.test)}"
+    if (
+        difference.adjusted is not None
+        and difference.test
+        and difference.adjusted > difference.test.p
+    ):
+        exact += f" ({adjusted(difference.adjusted)} for all files, Holm)"
+    if difference.resolution is not None:
+        exact += (
+            f"; {wording.resolution(difference.resolution).replace('two selectors', 'the two')}"
+        )
     return (
         f"{difference.name} against {first}: {points(difference.difference.estimate)} "
         f"{bounds(difference.difference, signed=True)} on {difference.problems} problems{exact}"

@@ -7,12 +7,12 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar, overload
 
-from funprm.commands.solve import OpenedPrm, best_without_model
+from funprm.commands.solve import OpenedPrm, OpenedScorer, best_without_model
 from funprm.config import RolloutConfig
 from funprm.errors import DataError, ModelError, missing_package
 from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
-from funprm.interfaces import Executor, Job
+from funprm.interfaces import Executor, Job, Scorer
 from funprm.pipeline.selecting import candidate, share
 from funprm.prm.reading import Reading
 from funprm.prompts import render_statement
@@ -196,7 +196,7 @@ class ProcessRewardModel:
             )
             for number, ((statement, code), (ends, _)) in enumerate(zip(pairs, cuts, strict=True))
         ]
-        found = self.opened.scorer.score(labelled)
+        found = self.opened.prm.score(labelled)
         return [
             FunctionScores(names, values, self.aggregator)
             for (_, names), values in zip(cuts, found, strict=True)
@@ -204,7 +204,7 @@ class ProcessRewardModel:
 
     def score_texts(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
         """The scores at the markers of texts that are rendered already; empty: too long."""
-        return self.opened.scorer.score_texts(texts)
+        return self.opened.prm.score_texts(texts)
 
     def cut(self, code: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Ends and names of a program's steps, as the model was trained on them."""
@@ -218,6 +218,47 @@ def cut_for(reading: Reading, code: str) -> tuple[tuple[int, ...], tuple[str, ..
     """Ends and names of a program's steps, as a model's training cut programs."""
     known = reading.max_steps
     return find_steps(code, max_steps=RolloutConfig().max_steps if known is None else known)
+
+
+class ProgramScorer:
+    """A scorer of others, with the verb of a reward model: `score(problem, programs)`.
+
+    Args:
+        scorer: a part of the group `funprm.scorers`.
+        name: of its kind.
+    """
+
+    def __init__(self, scorer: Scorer, name: str = "scorer") -> None:
+        self.opened = OpenedScorer(scorer, name)
+
+    def score(self, problem: Problem, programs: Sequence[Program]) -> list[FunctionScores]:
+        """The scores of programs for a problem, in their order: per function, or one alone.
+
+        Empty where a program does not fit, or where there was a fault.
+        """
+        cuts = [find_steps(code_of(p), max_steps=RolloutConfig().max_steps) for p in programs]
+        labelled = [
+            LabelledProgram(
+                generation=str(number),
+                problem_id=problem.problem_id,
+                statement=render_statement(problem),
+                steps=step_texts(code_of(program), ends),
+                prefixes=(),
+            )
+            for number, (program, (ends, _)) in enumerate(zip(programs, cuts, strict=True))
+        ]
+        how = self.opened.aggregator_for("mean")
+        return [
+            FunctionScores(_names(names, values or ()), tuple(values or ()), how)
+            for (_, names), values in zip(cuts, self.opened.scorer.score(labelled), strict=True)
+        ]
+
+    def __repr__(self) -> str:
+        return f"ProgramScorer({self.opened.name!r})"
+
+
+def _names(names: tuple[str, ...], values: Sequence[float]) -> tuple[str, ...]:
+    return ("whole program",) if len(values) == 1 < len(names) else names
 
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")

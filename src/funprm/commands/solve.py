@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from funprm.commands.solution import Found, Judged, Solution
-from funprm.config import RunConfig, load_config
-from funprm.errors import ExecutorError
+from funprm.config import ComponentConfig, RunConfig, load_config
+from funprm.errors import ConfigError, ExecutorError, nearest
 from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
-from funprm.interfaces import Policy, Progress
+from funprm.interfaces import Policy, Progress, Scorer
 from funprm.pipeline.judging import VerdictIndex, judge_programs, judged, take_verdicts
 from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, segment
+from funprm.pipeline.scoring import hand_scores, score_keys, score_with, scored
 from funprm.pipeline.selecting import candidates_of, choice
 from funprm.pipeline.stage import Grown, Stage
-from funprm.pipeline.training import hand_scores, score_keys, score_with, scored
 from funprm.python_source import parsed
 from funprm.records import Generation, Json, Problem, Score, key_of
 
@@ -65,10 +65,26 @@ def solve_config(
         "dataset": {"name": "statement", "problem": problem.key},
         "rollout.k": 0,
         "models": {},
+        "scorers": {},
     }
     config = load_config(path, {**overrides, **given}, _DEFAULTS)
     aggregator(config.select.aggregator)
     return config
+
+
+def scorer_named(name: str, path: Path | None, overrides: Mapping[str, Any]) -> ComponentConfig:
+    """The settings of a scorer in the table `[scorers]` of a run's file.
+
+    Raises:
+        InputError: the file is missing, or (ConfigError) has no such scorer.
+    """
+    config = load_config(path, {**overrides, "output": "", "dataset": {"name": ""}}, _DEFAULTS)
+    if name not in config.scorers:
+        raise ConfigError(
+            f"no scorer {name!r} in [scorers] of {path or 'no file (--config FILE)'}; "
+            f"{nearest(name, config.scorers)}"
+        )
+    return config.scorers[name]
 
 
 def sample(
@@ -98,7 +114,7 @@ def solve(
     config: RunConfig,
     problem: Problem,
     progress: Progress,
-    model: "OpenedPrm | None" = None,
+    model: "OpenedScorer | None" = None,
     policy: Policy | None = None,
 ) -> Solution:
     """Sample programs for a problem, judge and score them, and select one.
@@ -107,7 +123,7 @@ def solve(
         config: as `solve_config` makes it.
         problem: what is to be solved; its public suite filters the programs.
         progress: where stages show how far they are.
-        model: a reward model; None: there is none.
+        model: what scores programs; None: nothing does.
         policy: writes the programs, in place of the settings' one.
 
     Raises:
@@ -127,7 +143,30 @@ def solve(
         return _solution(run, problem, model)
 
 
-class OpenedPrm:
+class OpenedScorer:
+    """What scores programs in place of a reward model of this package.
+
+    Args:
+        scorer: a part of the group `funprm.scorers`.
+        name: of its kind.
+    """
+
+    def __init__(self, scorer: Scorer, name: str = "scorer") -> None:
+        self.scorer = scorer
+        kind = name.rpartition(":")[2]  # a colon ends a model's name in a selector's
+        self.name = f"{kind}-{key_of(dict(scorer.identity()))[:8]}"
+        """Of its scores: an output folder may see several models."""
+
+    def cut(self, config: RunConfig, progress: Progress) -> RunConfig:
+        """The settings, with programs cut as the model wants them."""
+        return config
+
+    def aggregator_for(self, wanted: str) -> str:
+        """How step scores are read, where settings want one way."""
+        return getattr(self.scorer, "aggregator", "") or wanted
+
+
+class OpenedPrm(OpenedScorer):
     """A reward model, opened before anything is paid for.
 
     Args:
@@ -140,10 +179,9 @@ class OpenedPrm:
     def __init__(self, folder: str) -> None:
         from funprm.prm.scoring import PrmScorer
 
-        self.scorer = PrmScorer(folder)
-        self.name = f"prm-{key_of(dict(self.scorer.identity()))[:8]}"
-        """Of its scores: an output folder may see several models."""
-        self.folder, self.reading = folder, self.scorer.reading
+        self.prm = PrmScorer(folder)
+        super().__init__(self.prm, "prm")
+        self.folder, self.reading = folder, self.prm.reading
 
     def cut(self, config: RunConfig, progress: Progress) -> RunConfig:
         """The settings, with programs cut as the model was trained; says so where that differs."""
@@ -163,6 +201,10 @@ class OpenedPrm:
         )
         return replace(config, rollout=replace(config.rollout, max_steps=trained))
 
+    def aggregator_for(self, wanted: str) -> str:
+        """As training says it of outcome models."""
+        return self.reading.aggregator_for(wanted)
+
 
 execute = Stage(
     name="execute",
@@ -176,7 +218,7 @@ execute = Stage(
 """Judges programs where no prefix is completed."""
 
 
-def _score_stage(model: OpenedPrm) -> Stage:
+def _score_stage(model: OpenedScorer) -> Stage:
     """Scores of all programs by one model; an output folder may see several."""
 
     def plan(run: Run) -> Iterator[tuple[str, str]]:
@@ -200,7 +242,7 @@ def _score_stage(model: OpenedPrm) -> Stage:
     )
 
 
-def _solution(run: Run, problem: Problem, model: OpenedPrm | None) -> Solution:
+def _solution(run: Run, problem: Problem, model: OpenedScorer | None) -> Solution:
     everyone = candidates_of(run).get(problem.problem_id, [])
     usable = [c for c in everyone if parsed(c.code).body]
     if not usable:
@@ -233,9 +275,9 @@ def _require_verdicts(run: Run, problem: Problem, usable: Sequence[Candidate]) -
     raise ExecutorError(f"the programs could not be judged by the tests: {detail}")
 
 
-def _aggregator(run: Run, model: OpenedPrm | None) -> str:
+def _aggregator(run: Run, model: OpenedScorer | None) -> str:
     wanted = run.config.select.aggregator
-    return model.reading.aggregator_for(wanted) if model else wanted
+    return model.aggregator_for(wanted) if model else wanted
 
 
 def best_without_model(candidates: Sequence[Candidate]) -> str:
@@ -279,7 +321,7 @@ def _summary(problem: Problem, ranked: Sequence[Judged], how: str) -> str:
 
 
 def _ranked(
-    run: Run, everyone: Sequence[Candidate], chosen: Candidate | None, model: OpenedPrm | None
+    run: Run, everyone: Sequence[Candidate], chosen: Candidate | None, model: OpenedScorer | None
 ) -> tuple[Judged, ...]:
     found = [_judged(run, c, c is chosen, model) for c in everyone]
     return tuple(
@@ -291,10 +333,11 @@ def _or_least(score: float | None) -> float:
     return -float("inf") if score is None else score
 
 
-def _judged(run: Run, candidate: Candidate, chosen: bool, model: OpenedPrm | None) -> Judged:
+def _judged(run: Run, candidate: Candidate, chosen: bool, model: OpenedScorer | None) -> Judged:
     scores = candidate.scores.get(model.name, ()) if model else ()
     names = run.steps[candidate.generation].names
-    known: Sequence[float | None] = scores or [None] * len(names)
+    # One score alone is that of the complete program: it stands at the last step.
+    known = [*[None] * (len(names) - len(scores)), *scores]
     return Judged(
         index=candidate.index,
         chosen=chosen,

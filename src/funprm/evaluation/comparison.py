@@ -1,14 +1,15 @@
 """From choices per problem to the rows and curves that compare selectors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import fmean
+from dataclasses import dataclass, field, replace
+from statistics import fmean, median
 from typing import NamedTuple
 
 import numpy as np
 
 from funprm.errors import DataError
 from funprm.evaluation.selection import Candidate, Selector, best_of_n
+from funprm.evaluation.significance import Resolution, holm, resolution
 from funprm.evaluation.statistics import Interval, McNemar, bootstrap, mcnemar, paired_bootstrap
 
 _ORDER = {"easy": 0, "medium": 1, "hard": 2}
@@ -39,6 +40,8 @@ class TableRow:
     """Accuracy minus the baseline's; None for the baseline itself."""
     mcnemar: McNemar | None = None
     """Of the programs in fact chosen. First: this selector; second: the baseline."""
+    adjusted: float | None = None
+    """The test's p, adjusted for all rows but the oracle's, which claims nothing (`holm`)."""
     uninformed: int = 0
     """Problems where it chose at random because its information was missing."""
 
@@ -53,6 +56,8 @@ class Contrast:
     """Accuracy of the selector under study minus the other's; paired bootstrap."""
     mcnemar: McNemar
     """First: the selector under study; second: the other one."""
+    adjusted: float | None = None
+    """The test's p, adjusted for all contrasts but the oracle's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,10 +110,13 @@ def outcomes(
 
 
 class Table(NamedTuple):
-    """Rows over the same problems, and how many problems they leave out."""
+    """Rows over the same problems, how many problems they leave out, and what these can show."""
 
     rows: tuple[TableRow, ...]
     left_out: int
+    resolution: Resolution | None
+    """Where the baseline differs from others on as many problems as at the median; None: it is the
+    only row."""
 
 
 def compare(
@@ -166,7 +174,24 @@ def compare(
                 uninformed=len(o.uninformed.intersection(kept)),
             )
         )
-    return Table(tuple(rows), len(difficulties) - len(kept))
+    return Table(_adjusted(rows), len(difficulties) - len(kept), _resolution(rows))
+
+
+def _adjusted(rows: Sequence[TableRow]) -> tuple[TableRow, ...]:
+    """Rows with p-values for several comparisons; the oracle is a bound, and compares nothing."""
+    tested = [i for i, r in enumerate(rows) if r.mcnemar and not r.selector.endswith("oracle")]
+    raw = [row.mcnemar.p for row in rows if row.mcnemar and not row.selector.endswith("oracle")]
+    found = dict(zip(tested, holm(raw), strict=True))
+    return tuple(replace(row, adjusted=found.get(i)) for i, row in enumerate(rows))
+
+
+def _resolution(rows: Sequence[TableRow]) -> Resolution | None:
+    tests = [row.mcnemar for row in rows if row.mcnemar]
+    if not tests:
+        return None
+    problems = rows[0].problems
+    shares = [(test.only_first + test.only_second) / problems for test in tests]
+    return resolution(problems, median(shares))
 
 
 def contrasts(
@@ -186,6 +211,7 @@ def contrasts(
                 -row.difference.estimate, -row.difference.high, -row.difference.low
             ),
             mcnemar=McNemar(row.mcnemar.p, row.mcnemar.only_second, row.mcnemar.only_first),
+            adjusted=row.adjusted,
         )
         for row in rows
         if row.difference is not None and row.mcnemar is not None

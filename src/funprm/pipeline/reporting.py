@@ -8,7 +8,7 @@ from statistics import median_low
 
 import msgspec
 
-from funprm.config import RunConfig
+from funprm.config import ComponentConfig, RunConfig
 from funprm.disk import write_atomically
 from funprm.evaluation.comparison import Curve, Outcomes, compare, contrasts, curve, outcomes
 from funprm.evaluation.selection import Candidate, Selector
@@ -128,6 +128,7 @@ def report_data(run: Run, pools: Pools, chosen: Sequence[Selector]) -> ReportDat
         rewards=tuple(_reward_points(run, corrected)),
         training=tuple(_training_curves(run)),
         problems=tuple(_problem_views(run, pools, corrected)),
+        resolution=table.resolution,
         left_out=table.left_out,
         missing=_missing(run),
     )
@@ -177,18 +178,23 @@ def _settings(config: RunConfig) -> dict[str, str]:
         "completer": config.completer or config.needed_policy(),
         "executor": config.executor,
     }
-    parts = {
-        name: " ".join([part.name, *(f"{k}={v}" for k, v in part.options.items())])
-        for name, part in shown.items()
-    }
     return {
-        **parts,
+        **{name: _shown(part) for name, part in shown.items()},
         "programs per problem": str(config.generate.n),
         "completions per prefix": str(config.rollout.k),
         "aggregator": config.select.aggregator,
         "models": "; ".join(f"{n} ({m.summary})" for n, m in config.models.items()) or "none",
+        **({"scorers": _scorers(config)} if config.scorers else {}),
         "seed": str(config.seed),
     }
+
+
+def _shown(part: ComponentConfig) -> str:
+    return " ".join([part.name, *(f"{k}={v}" for k, v in part.options.items())])
+
+
+def _scorers(config: RunConfig) -> str:
+    return "; ".join(f"{name} ({_shown(part)})" for name, part in config.scorers.items())
 
 
 def _splits(run: Run) -> dict[str, int]:
@@ -306,11 +312,21 @@ class _Views:
             yield FunctionView(
                 text=text,
                 name=name,
-                scores={s.model: s.scores[i] for s in self.scores.get(key, ()) if s.scores},
+                scores=self._scores(key, i, len(steps.names)),
                 k=item.k if item else 0,
                 n=item.n if item else 0,
                 corrected=self.corrected.get(item.prefix) if item and not item.final else None,
             )
+
+    def _scores(self, key: str, step: int, steps: int) -> dict[str, float]:
+        """Scores at a step, by model; one alone, of the complete program, stands at the last."""
+        found = {}
+        for item in self.scores.get(key, ()):
+            if len(item.scores) == steps:
+                found[item.model] = item.scores[step]
+            elif item.scores and step == steps - 1:
+                found[item.model] = item.scores[-1]
+        return found
 
 
 def read_result(run: Run) -> RunResult:

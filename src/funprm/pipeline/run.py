@@ -42,11 +42,11 @@ _PARTS: dict[str, registry.Group] = {
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """What determines a run's results, for its manifest.
 
-    Selection, titles and models are left out: their stages follow their settings, and trainings by
-    earlier ones are kept.
+    Selection, titles, models and scorers are left out: their stages follow their settings, and
+    trainings and scores by earlier ones are kept.
     """
     tree = asdict(config)
-    for part in ("output", "title", "select", "models"):
+    for part in ("output", "title", "select", "models", "scorers"):
         del tree[part]
     return {"funprm": __version__, **tree}
 
@@ -213,6 +213,8 @@ def _check_components(config: RunConfig, *, with_dataset: bool) -> None:
     ):
         if part is not None:
             registry.check_options(group, part.name, part.options)  # type: ignore[arg-type]
+    for scorer in config.scorers.values():
+        registry.build("scorers", scorer.name, scorer.options)  # cheap, and checks all values
     for model in config.models.values():
         if model.corrects:
             part = model.correction

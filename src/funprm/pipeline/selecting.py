@@ -12,8 +12,8 @@ from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
 from funprm.pipeline.judging import VerdictIndex
 from funprm.pipeline.run import Run
+from funprm.pipeline.scoring import aggregator_of, score
 from funprm.pipeline.stage import Outcome, Stage, derived_records, listed
-from funprm.pipeline.training import score
 from funprm.records import Generation, Problem, Score, Selection, Status, Verdict, key_of
 
 
@@ -179,7 +179,8 @@ def check_selection(config: RunConfig) -> None:
     aggregator(config.select.aggregator)
     chosen, baseline = config.select.selectors, config.select.baseline
     for name in (baseline, *chosen):
-        _selector(config, name)
+        _check_model(config, name)
+        parse_selector(name, AGGREGATORS)
     if chosen and baseline not in chosen:
         raise ConfigError(
             f"select.baseline = {baseline!r} is not among select.selectors "
@@ -190,19 +191,28 @@ def check_selection(config: RunConfig) -> None:
 def selectors_of(run: Run, pools: Iterable[Sequence[Candidate]]) -> list[Selector]:
     """The configured selectors, or all that the data allow."""
     names = run.config.select.selectors or tuple(_possible(run, pools))
-    return [_selector(run.config, name) for name in names]
+    models = {name: _model_of(name) for name in names}
+    how = {model: aggregator_of(run, model) for model in set(models.values()) if model}
+    default = run.config.select.aggregator
+    return [
+        parse_selector(name, AGGREGATORS, default=how.get(models[name], default)) for name in names
+    ]
 
 
-def _selector(config: RunConfig, name: str) -> Selector:
-    """A selector by name; outcome models are read at the last step alone."""
-    model = name.removeprefix(f"{PUBLIC}+").removeprefix("score:").partition(":")[0]
-    if "score:" in name and model not in config.models:
-        hint = nearest(model, config.models) if config.models else "there are no models"
-        raise ConfigError(f"selector {name!r}: no model {model!r} in [models]; {hint}")
-    default = config.select.aggregator
-    if model in config.models:
-        default = config.models[model].aggregator(default)
-    return parse_selector(name, AGGREGATORS, default=default)
+def _model_of(selector: str) -> str:
+    """The model or scorer whose scores a selector goes by; empty: none."""
+    base = selector.removeprefix(f"{PUBLIC}+")
+    kind, _, rest = base.partition(":")
+    return rest.partition(":")[0] if kind == "score" else ""
+
+
+def _check_model(config: RunConfig, selector: str) -> None:
+    model, known = _model_of(selector), [*config.models, *config.scorers]
+    if model and model not in known:
+        hint = nearest(model, known) if known else "there are no models"
+        raise ConfigError(
+            f"selector {selector!r}: no model {model!r} in [models] or [scorers]; {hint}"
+        )
 
 
 def _possible(run: Run, pools: Iterable[Sequence[Candidate]]) -> Iterator[str]:
@@ -216,7 +226,8 @@ def _possible(run: Run, pools: Iterable[Sequence[Candidate]]) -> Iterator[str]:
     if public:
         yield PUBLIC
     models = [f"score:{name}" for name in run.config.models]
-    yield from models
+    scorers = [f"score:{name}" for name in run.config.scorers]
+    yield from (*models, *scorers)
     if public:
-        yield from (f"{PUBLIC}+{name}" for name in ("majority", *models[-1:]))
+        yield from (f"{PUBLIC}+{name}" for name in ("majority", *models[-1:], *scorers))
     yield "oracle"

@@ -11,9 +11,10 @@ from funprm.pipeline.loading import load
 from funprm.pipeline.reporting import RunResult, read_result, report
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, rollout, segment
+from funprm.pipeline.scoring import score
 from funprm.pipeline.selecting import check_selection, select
 from funprm.pipeline.stage import Grown, Stage
-from funprm.pipeline.training import score, train
+from funprm.pipeline.training import train
 from funprm.shards import Shard
 
 STAGES: dict[str, Stage] = {

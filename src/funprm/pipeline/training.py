@@ -1,19 +1,17 @@
-"""Reward models: the stages that train them and score every candidate."""
+"""Reward models: the stage that trains them, and programs as they read them."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from funprm.disk import disk_errors, write_atomically
-from funprm.interfaces import Scorer
 from funprm.pipeline.judging import reward
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import prefix_key
-from funprm.pipeline.stage import Grown, Incomplete, Outcome, Record, Stage, Taken, unused
+from funprm.pipeline.stage import Incomplete, Outcome, Record, Stage, Taken
 from funprm.prompts import render_statement
-from funprm.records import Generation, Json, LabelledProgram, Reward, Score, Split, key_of
+from funprm.records import Generation, Json, LabelledProgram, Reward, Split, key_of
 from funprm.steps import step_texts
 
 if TYPE_CHECKING:
@@ -152,91 +150,6 @@ train = Stage(
     settings=training_keys,
 )
 """Trains every model of the configuration into `prm/<name>/`."""
-
-
-# --- score -----------------------------------------------------------------------------------
-
-
-def _score(run: Run) -> None:
-    """Score every step of every test candidate with every model into `scores.jsonl`."""
-    generations = _candidates(run)
-    run.progress.start("score", len(generations) * len(run.config.models))
-    for name in run.config.models:
-        from funprm.prm.scoring import PrmScorer
-
-        score_with(run, name, PrmScorer(model_folder(run, name) / "model"), generations)
-
-
-def score_with(run: Run, name: str, scorer: Scorer, generations: list[Generation]) -> None:
-    """Store the scores of generations that have none by this model; equal programs are scored once.
-
-    Args:
-        run: gets the scores' lines.
-        name: of the model.
-        scorer: the model.
-        generations: whose steps are scored.
-    """
-    keys = score_keys(run, name, scorer.identity(), generations)
-    with run.file("scores", Score) as file:
-        stored = {item.key for item in file}
-        wanted = {key: g for key, g in zip(keys, generations, strict=True) if key not in stored}
-        run.progress.advance(len(keys) - len(wanted))
-        distinct = {(g.problem_id, g.code): g for g in wanted.values()}
-        programs = [labelled_program(run, g) for g in distinct.values()]
-        found = dict(zip(distinct, scorer.score(programs), strict=True))
-        for key, generation in wanted.items():
-            scores = found[generation.problem_id, generation.code]
-            file.append(Score(key=key, model=name, generation=generation.key, scores=scores))
-            run.progress.advance()
-
-
-def score_keys(
-    run: Run, name: str, identity: Mapping[str, Json], generations: Iterable[Generation]
-) -> list[str]:
-    """The keys of a model's scores: model, generation, and what the model reads of it."""
-    reader = key_of(name, dict(identity))
-    return [key_of("score", 2, reader, g.key, g.code, run.steps[g.key].ends) for g in generations]
-
-
-def _candidates(run: Run) -> list[Generation]:
-    """The programs that this process scores."""
-    return [g for g in run.of_split("test") if run.takes("score", g.problem_id)]
-
-
-def _planned_scores(run: Run) -> Iterator[tuple[str, str]]:
-    generations = _candidates(run)
-    for name in run.config.models:
-        from funprm.prm.identity import scorer_identity
-
-        identity = scorer_identity(model_folder(run, name) / "model")
-        keys = score_keys(run, name, identity, generations)
-        yield from zip(keys, (g.problem_id for g in generations), strict=True)
-
-
-def hand_scores(run: Run, scores: dict[str, Score]) -> None:
-    """Give the run the scores that its plan asks for."""
-    run.scores = scores
-
-
-def scored(run: Run) -> Outcome:
-    """How many programs have scores, and how many are too long for a model."""
-    unfit = Counter(item.model for item in run.scores.values() if not item.scores)
-    return Outcome(
-        note=f"{len(run.scores)} programs scored, {unfit.total()} did not fit"
-        + unused(run, "scores"),
-        facts={"scores": len(run.scores), "unfit": unfit.total()},
-        missing=tuple(f"{name}: {n} programs do not fit its input" for name, n in unfit.items()),
-    )
-
-
-score = Stage(
-    name="score",
-    after=train,
-    work=_score,
-    take=Grown(file="scores", kind=Score, plan=_planned_scores, hand=hand_scores),
-    tell=scored,
-)
-"""Scores every step of every test candidate with every model into `scores.jsonl`."""
 
 
 # --- labelled programs -----------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from funprm.evaluation.comparison import Contrast, Curve, TableRow
+from funprm.evaluation.significance import LEVEL, POWER, Resolution
 from funprm.evaluation.statistics import Interval, McNemar
 from funprm.records import SCHEMA, Json
 
@@ -102,6 +103,8 @@ class ReportData:
     rewards: tuple[RewardPoint, ...] = ()
     training: tuple[TrainingCurve, ...] = ()
     problems: tuple[ProblemView, ...] = ()
+    resolution: Resolution | None = None
+    """The smallest difference that the table's problems can show."""
     left_out: int = 0
     """Test problems outside the table because a chosen program was not judged."""
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -127,6 +130,7 @@ def summary(data: ReportData) -> dict[str, Json]:
         "splits": dict(data.splits),
         "left_out": data.left_out,
         "missing": {stage: list(phrases) for stage, phrases in data.missing.items()},
+        "resolution": _resolution(data.resolution),
         "table": [_row(row) for row in data.table],
         "contrasts": [_contrast(contrast) for contrast in data.contrasts],
         "curves": [_curve(curve) for curve in data.curves],
@@ -140,6 +144,18 @@ def summary(data: ReportData) -> dict[str, Json]:
             }
             for c in data.costs
         ],
+    }
+
+
+def _resolution(resolution: Resolution | None) -> dict[str, Json] | None:
+    if resolution is None:
+        return None
+    return {
+        "problems": resolution.problems,
+        "discordant": resolution.discordant,
+        "difference": resolution.difference,
+        "power": POWER,
+        "level": LEVEL,
     }
 
 
@@ -160,6 +176,7 @@ def _row(row: TableRow) -> dict[str, Json]:
         },
         "difference": _interval(row.difference) if row.difference else None,
         "mcnemar": _test(row.mcnemar, "selector", "baseline"),
+        "p_holm": row.adjusted,
         "uninformed": row.uninformed,
     }
 
@@ -169,6 +186,7 @@ def _contrast(contrast: Contrast) -> dict[str, Json]:
         "selector": contrast.selector,
         "difference": _interval(contrast.difference),
         "mcnemar": _test(contrast.mcnemar, "focus", "selector"),
+        "p_holm": contrast.adjusted,
     }
 
 

@@ -52,7 +52,7 @@ def _table(data: ReportData, *, plain: bool) -> Table:
     table.add_column("Selector", no_wrap=True)
     levels = list(data.table[0].by_difficulty)
     random = any(row.uninformed for row in data.table)
-    heads = ["N", "Accuracy", *levels, "Difference", "Won / lost", "p"]
+    heads = ["N", "Accuracy", *levels, "Difference", "Won / lost", "p", "Holm"]
     for head in heads + ["Random"] * random:
         table.add_column(head, justify="right", no_wrap=True)
     for row in data.table:
@@ -75,6 +75,7 @@ def _cells(row: TableRow, levels: list[str]) -> list[str]:
         difference,
         wording.won_lost(row.mcnemar),
         wording.p_value(row.mcnemar),
+        wording.adjusted(row.adjusted),
     ]
 
 
@@ -85,7 +86,7 @@ def _against(data: ReportData) -> str:
 def _contrasts(data: ReportData, *, plain: bool) -> Table:
     table = Table(box=None if plain else box.SIMPLE_HEAD, pad_edge=False, show_header=not plain)
     table.add_column("Selector", no_wrap=True)
-    for head in ("Difference", "Won / lost", "p"):
+    for head in ("Difference", "Won / lost", "p", "Holm"):
         table.add_column(head, justify="right", no_wrap=True)
     for contrast in data.contrasts:
         table.add_row(
@@ -93,6 +94,7 @@ def _contrasts(data: ReportData, *, plain: bool) -> Table:
             _difference(contrast.difference),
             wording.won_lost(contrast.mcnemar),
             wording.p_value(contrast.mcnemar),
+            wording.adjusted(contrast.adjusted),
         )
     return table
 
@@ -108,6 +110,8 @@ def _note(data: ReportData, *, plain: bool) -> Text:
     lines = [f"{data.table[0].problems} problems" + (f" ({counts})" if counts else "")]
     if data.left_out:
         lines[0] += f"; {data.left_out} left out because a chosen program was not judged"
+    if data.resolution:
+        lines.append(wording.resolution(data.resolution))
     lines.append(f"* the baseline: {wording.selector_label(data.baseline)}")
     shown = {**wording.columns(data.table[0].problems)}
     if not any(row.uninformed for row in data.table):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from funprm.evaluation.significance import LEVEL, POWER, Resolution
 from funprm.evaluation.statistics import FEW, Interval, McNemar
 from funprm.report.data import ReportData
 
@@ -35,6 +36,8 @@ COLUMNS: Mapping[str, str] = {
     "Won / lost": "problems that only this selector's choice solves / only the baseline's, with "
     "ties broken once, at random.",
     "p": "exact two-sided McNemar test of won against lost; not adjusted for the number of rows.",
+    "Holm": "p adjusted for the number of rows, the oracle's apart (Holm's method): of all rows "
+    "below 0.05 together, one is wrong with a chance of at most 5 %.",
     "Random": "problems where the selector's information was missing, so that it chose at random.",
 }
 """What the columns of the table mean, over `statistics.FEW` problems or more."""
@@ -117,6 +120,30 @@ def p_value(test: McNemar | None) -> str:
     if test.p < 0.001:
         return "<0.001"
     return f"{test.p:.4f}" if test.p < 0.1 else f"{test.p:.2f}"
+
+
+def adjusted(p: float | None) -> str:
+    """An adjusted p-value as `p_value` writes it.
+
+    >>> adjusted(0.03125), adjusted(None)
+    ('0.0312', '–')
+    """
+    return p_value(None if p is None else McNemar(p, 0, 0))
+
+
+def resolution(found: Resolution) -> str:
+    """What a set of problems can show, as a sentence.
+
+    >>> resolution(Resolution(problems=5, discordant=0.2, difference=None))
+    '5 problems can show no difference at p < 0.05.'
+    """
+    where = f"where two selectors differ on {percent(found.discordant)} % of them"
+    if found.difference is None:
+        return f"{found.problems:,} problems can show no difference at p < {LEVEL}."
+    return (
+        f"{found.problems:,} problems can show differences of {100 * found.difference:.1f} points "
+        f"or more ({100 * POWER:.0f} % power at p < {LEVEL}, {where})."
+    )
 
 
 def won_lost(test: McNemar | None) -> str:

@@ -10,6 +10,7 @@ from funprm.testing.datasets import check_dataset
 from funprm.testing.executors import check_executor
 from funprm.testing.fakes import ScriptedPolicy
 from funprm.testing.policies import check_policy
+from funprm.testing.scorers import check_scorer
 
 __all__ = [
     "ScriptedPolicy",
@@ -18,4 +19,5 @@ __all__ = [
     "check_dataset",
     "check_executor",
     "check_policy",
+    "check_scorer",
 ]

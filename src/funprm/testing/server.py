@@ -72,6 +72,8 @@ class Script:
     answer: Callable[[Mapping[str, Json], int], Json] = program
     """From the body and the choice's number: the text, or a dict with the choice's fields, and
     `usage` where it is to be told."""
+    whole: Callable[[str, Mapping[str, Json]], Json] | None = None
+    """From path and body: a whole answer without choices, of another endpoint than OpenAI's."""
     fault: Callable[[str, int], Fault] = lambda call, attempt: ""
     """From the call's name and the number of its attempt, from 0."""
     rule: Callable[[str, Mapping[str, Json]], None] = lambda path, body: None
@@ -236,6 +238,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: Mapping[str, Json]) -> Json:
         script = self.server_state.script
+        if script.whole is not None:
+            return script.whole(self.path, body)
         count = min(int(body.get("n", 1)), script.choices)
         choices = [self._choice(script.answer(body, index), index) for index in range(count)]
         counts = Counter({"prompt_tokens": 10, "completion_tokens": 5 * count})

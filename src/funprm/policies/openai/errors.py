@@ -21,8 +21,10 @@ def concerns_content(error: RejectedError) -> bool:
     )
 
 
-async def explain(error: RejectedError, transport: Transport, model: str) -> PolicyError | None:
-    """The error of a refusal that all calls would meet; None where it concerns one call."""
+async def explain(
+    error: RejectedError, transport: Transport, model: str, path: str = "/chat/completions"
+) -> PolicyError | None:
+    """The error of a refusal that all calls to a path would meet; None where it concerns one."""
     base_url, variable = transport.base_url, transport.key_variable
     match error.status:
         case 401 | 403:
@@ -35,28 +37,29 @@ async def explain(error: RejectedError, transport: Transport, model: str) -> Pol
         case 402 | 429:
             return PolicyError(f"{base_url} wants payment or has no quota left ({error})")
         case 404:
-            return PolicyError(_unknown(await transport.models(), base_url, model, error))
+            offered = await transport.models()
+            return PolicyError(_unknown(offered, base_url, model, error, path))
         case _ if 300 <= error.status < 400 or error.status in (405, 501):
             return PolicyError(
                 f"{base_url} does not answer such calls ({error}): base_url must be the address "
-                "below which /chat/completions lies"
+                f"below which {path} lies"
             )
         case 400 if model in error.message:
             # Some servers refuse an unknown model so; its name stands in other refusals, too.
             offered = await transport.models()
             known = not offered or model in offered
-            return None if known else PolicyError(_unknown(offered, base_url, model, error))
+            return None if known else PolicyError(_unknown(offered, base_url, model, error, path))
         case _:
             return None
 
 
-def _unknown(offered: list[str], base_url: str, model: str, error: RejectedError) -> str:
+def _unknown(offered: list[str], base_url: str, model: str, error: RejectedError, path: str) -> str:
     """What a 404 means: a wrong model name, or a wrong address."""
     if model in offered:
         return f"{base_url} offers {model!r}, but not this way of calling it ({error})"
     if not offered:
         return (
             f"{base_url} knows no such model or address ({error}): check model={model!r} and "
-            "base_url, which must be the address below which /chat/completions lies"
+            f"base_url, which must be the address below which {path} lies"
         )
     return f"{base_url} offers no model {model!r}: {nearest(model, offered, _MODELS_SHOWN)}"

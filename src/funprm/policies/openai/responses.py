@@ -34,8 +34,8 @@ def read_replies(answer: Mapping[str, Json], wanted: int) -> list[Reply]:
     completion tokens by the texts' lengths.
     """
     choices = [choice for choice in answer["choices"] if isinstance(choice, dict)][:wanted]
-    prompt, completion = _usage(answer)
-    texts = [_text(choice) for choice in choices]
+    prompt, completion = usage_of(answer)
+    texts = [text_of(choice) for choice in choices]
     lengths = [len(text) + 1 for text in texts]
     shares = zip(_divide(prompt, [1] * len(choices)), _divide(completion, lengths), strict=True)
     return [
@@ -80,10 +80,10 @@ def read_sample(request: Request, reply: Reply, way: Way, seconds: float, prices
 
 def has_usage(answer: Mapping[str, Json]) -> bool:
     """Whether the server counted the tokens of this answer."""
-    return sum(_usage(answer)) > 0
+    return sum(usage_of(answer)) > 0
 
 
-def _usage(answer: Mapping[str, Json]) -> tuple[int, int]:
+def usage_of(answer: Mapping[str, Json]) -> tuple[int, int]:
     """Prompt and completion tokens.
 
     Some servers leave hidden reasoning out of `completion_tokens` but not of `total_tokens`.
@@ -100,7 +100,7 @@ def _count(number: Json) -> int:
     return number if isinstance(number, int) and number > 0 else 0
 
 
-def _text(choice: Mapping[str, Json]) -> str:
+def text_of(choice: Mapping[str, Json]) -> str:
     """The visible text of a chat choice or of a raw completion."""
     message = choice.get("message")
     content = message.get("content") if isinstance(message, dict) else choice.get("text")

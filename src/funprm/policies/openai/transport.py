@@ -48,7 +48,7 @@ _REPEATABLE = frozenset({408, 409, 425, 429, 500, *range(502, 600)})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered; `body` has a non-empty list `choices`."""
+    """What a server answered; `body` has the non-empty list that was asked for."""
 
     body: Mapping[str, Json]
     seconds: float
@@ -138,13 +138,16 @@ class Transport:
         """Send nothing more: calls that wait for their next attempt fail now."""
         self._stopped.set()
 
-    async def post(self, path: str, body: Mapping[str, Json], call: str) -> Answer:
+    async def post(
+        self, path: str, body: Mapping[str, Json], call: str, field: str = "choices"
+    ) -> Answer:
         """The server's answer to a call.
 
         Args:
             path: below the base URL, such as `/chat/completions`.
             body: the JSON object to send.
             call: name of the call, the same for each attempt (`Idempotency-Key`).
+            field: the list of objects that a complete answer has.
 
         Raises:
             RejectedError: the server refuses the call for good.
@@ -159,7 +162,7 @@ class Transport:
             if self.health.lost:
                 raise LostServerError("others found it down")
             try:
-                return await self._attempt(path, body, call)
+                return await self._attempt(path, body, call, field)
             except _Fault as fault:
                 unconnected = isinstance(fault, _NoConnection)
                 if not fault.limited and self.health.failed(connected=not unconnected):
@@ -237,7 +240,7 @@ class Transport:
         if self._stopped.is_set():
             raise UnansweredError("stopped before it was sent")
 
-    async def _attempt(self, path: str, body: Mapping[str, Json], call: str) -> Answer:
+    async def _attempt(self, path: str, body: Mapping[str, Json], call: str, field: str) -> Answer:
         self.statistics.requests += 1
         started = time.monotonic()
         content = json.dumps(body).encode("ascii")  # half a surrogate pair is no UTF-8
@@ -254,7 +257,7 @@ class Transport:
         self._reached = True
         if not response.is_success:
             raise self._refusal(response)
-        answer = Answer(self._read(response), time.monotonic() - started)
+        answer = Answer(self._read(response, field), time.monotonic() - started)
         self.health.answered()
         return answer
 
@@ -271,16 +274,16 @@ class Transport:
             self._not_before = max(self._not_before, time.monotonic() + (wait or 0.0))
         return _Fault(str(error), limited=limited, wait=wait)
 
-    def _read(self, response: httpx.Response) -> dict[str, Json]:
+    def _read(self, response: httpx.Response, field: str) -> dict[str, Json]:
         """The answer of a successful response, if it is a complete one."""
         try:
             answer = response.json()
         except ValueError:
             raise _Fault("the server's answer is not JSON") from None
-        choices = answer.get("choices") if isinstance(answer, dict) else None
-        if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        items = answer.get(field) if isinstance(answer, dict) else None
+        if isinstance(items, list) and items and isinstance(items[0], dict):
             return dict(answer)
-        raise _Fault(f"the server's answer has no choices: {self._scrub(answer)}")
+        raise _Fault(f"the server's answer has no {field}: {self._scrub(answer)}")
 
     def _rejection(self, response: httpx.Response) -> RejectedError:
         try:

@@ -1,0 +1,1 @@
+"""What scores programs: trained models in folders, classifiers of others, servers, judges."""
