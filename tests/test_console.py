@@ -26,6 +26,14 @@ def test_speed_and_time_left(clock: list[float]) -> None:
     assert (speed.text(), speed.begun) == ("20 tokens/s, 10 s left", 1.0)
 
 
+def test_no_time_is_said_where_the_first_answers_were_short(clock: list[float]) -> None:
+    speed = Speed(total=10)
+    speed.write(100, 90)
+    speed.end(1)
+    clock[0] += 10.0
+    assert speed.text() == "10 tokens/s"
+
+
 def test_plain_lines_move_with_tokens(clock: list[float]) -> None:
     """A line comes before the first answer is whole."""
     stream = io.StringIO()

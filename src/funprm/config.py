@@ -84,6 +84,8 @@ class RunConfig:
     """Policy that completes prefixes; default: `policy`."""
     executor: ComponentConfig = field(default_factory=lambda: ComponentConfig(name="local"))
     generate: GenerateConfig = field(default_factory=GenerateConfig)
+    search: ComponentConfig | None = None
+    """How `solve` looks for the programs, by step scores; without it `generate.n` are sampled."""
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     models: Mapping[str, TrainConfig] = field(default_factory=dict)
     """Reward models to train, by name; empty: none."""
@@ -193,7 +195,7 @@ def parse_config(tree: Mapping[str, Any], where: str = "configuration") -> RunCo
             name: {**defaults, **train_settings(model, where, f"models.{name}")}
             for name, model in tree["models"].items()
         }
-    for part in ("dataset", "policy", "completer", "executor"):
+    for part in ("dataset", "policy", "completer", "executor", "search"):
         if isinstance(tree.get(part), dict):
             options = dict(tree[part])
             if part in ("policy", "completer") and "prompt_file" in options:

@@ -51,16 +51,19 @@ class Speed:
         return self._open / self._length() if self._ended else 0.0
 
     def text(self) -> str:
-        """Such as `182 tokens/s, 35 s left`; empty before the first token."""
+        """Such as `182 tokens/s, 35 s left`; empty before the first token.
+
+        The first answers to end are short. Where the others hold more tokens than answers of their
+        length would, nothing is said of the rest.
+        """
         seconds = time.monotonic() - self._started
         if not self._tokens or seconds <= 0:
             return ""
         rate = self._tokens / seconds
         said = f"{rate:.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s"
-        if not self._ended:
-            return said
-        rest = (self._left - self._ended) * self._length() - self._open
-        return f"{said}, {max(0.0, rest) / rate:.0f} s left"
+        usual = self._length() if self._ended else 0.0
+        rest = (self._left - self._ended) * usual - self._open
+        return f"{said}, {rest / rate:.0f} s left" if rest > 0 else said
 
     def _length(self) -> float:
         """Mean tokens of an answer."""

@@ -49,6 +49,14 @@ class Request:
     text goes wrong where a token holds the last line's end and the blank lines together."""
     drafts: tuple[str, ...] = ()
     """Programs that a style's earlier chats led to (`Policy`): the next chat is asked for."""
+    steps: int = 0
+    """The answer may end (`finish="step"`) once the program has so many whole steps and a line
+    that opens another (`steps.opening_lines`); 0: it goes on to the program's end. A policy need
+    not know it: what it writes beyond is cut off, and paid."""
+    continues: tuple[int, int] | None = None
+    """Seed that the prefix was drawn with, and how many tokens of it; a policy that draws here may
+    go on in that stream of random numbers, so that the parts are what one call would have
+    written. Else the request's own seed counts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +66,7 @@ class Sample:
     key: str
     code: str
     text: str = ""
-    finish: Literal["stop", "length", "empty", "refused"] = "stop"
+    finish: Literal["stop", "step", "length", "empty", "refused"] = "stop"
     kept: bool = True
     """False where a wanted prefix was changed."""
     prompt_tokens: int = 0

@@ -221,6 +221,7 @@ class Rollout:
     """The complete program, prefix included."""
     kept: bool = True
     """False: the policy changed the prefix, so the completion says nothing about it."""
+    prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
     cost: float = 0.0

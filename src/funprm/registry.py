@@ -9,13 +9,14 @@ import msgspec
 
 from funprm.errors import ConfigError, missing_package, nearest
 
-Group = Literal["datasets", "policies", "executors", "corrections", "scorers"]
+Group = Literal["datasets", "policies", "executors", "corrections", "scorers", "searches"]
 _SINGULAR = {
     "datasets": "data set",
     "policies": "policy",
     "executors": "executor",
     "corrections": "correction",
     "scorers": "scorer",
+    "searches": "search",
 }
 
 

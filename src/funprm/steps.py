@@ -57,6 +57,26 @@ def find_steps(code: str, *, max_steps: int = 0) -> tuple[tuple[int, ...], tuple
     return tuple(ends), tuple(names)
 
 
+def opening_lines(code: str) -> tuple[int, ...]:
+    r"""Where the lines end that open the steps' functions; of the last one, as far as it is there.
+
+    With such a line it is certain that the step before is over, whatever follows.
+
+    >>> opening_lines("import sys\n\ndef f():\n    pass\n\n\ndef g")
+    (21, 37)
+
+    Args:
+        code: any text.
+
+    Returns:
+        Ends in characters, line breaks included, one per function that closes a step.
+    """
+    scan = _Scan()
+    for start, line in _logical_lines(_skeleton(code)):
+        scan.read(start, line)
+    return tuple(scan.openings)
+
+
 def step_texts(code: str, ends: tuple[int, ...]) -> tuple[str, ...]:
     """The texts of the steps; joined, they are the program.
 
@@ -149,6 +169,8 @@ class _Scan:
 
     ends: list[int] = field(default_factory=list)
     """End of the last line of each function that closes a step."""
+    openings: list[int] = field(default_factory=list)
+    """End of the first line of each."""
     names: list[str] = field(default_factory=list)
     blocks: list[_Block] = field(default_factory=list)
     depth: int = 0
@@ -163,7 +185,7 @@ class _Scan:
             self.depth = 0
         in_step = self._goes_on(indent, text)
         if definition is not None:
-            in_step = in_step or self._opens_step(definition)
+            in_step = in_step or self._opens_step(definition, start + len(line))
             is_class = definition["word"] == "class"
             self.blocks.append(_Block(indent, is_class, definition["name"], in_step))
         if in_step:
@@ -178,10 +200,11 @@ class _Scan:
             self.blocks.pop()
         return bool(self.blocks) and self.blocks[-1].in_step
 
-    def _opens_step(self, definition: re.Match[str]) -> bool:
+    def _opens_step(self, definition: re.Match[str], end: int) -> bool:
         if definition["word"] == "class" or len(self.blocks) > 1:
             return False
         self.ends.append(0)
+        self.openings.append(end)
         self.names.append(".".join([*(block.name for block in self.blocks), definition["name"]]))
         return True
 

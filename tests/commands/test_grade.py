@@ -135,3 +135,15 @@ def test_names_keep_their_dots(problems: str, tmp_path: Path) -> None:
     names = [grade.name for grade in grades.grades]
     assert names == ["m-4.1", "m-4.5", "m.json.samples"]
     assert all(grade.pass_at[1].estimate == 1 for grade in grades.grades)
+
+
+def test_what_does_not_count_is_told(problems: str, tmp_path: Path) -> None:
+    """Rows that count once, and files that cannot be compared."""
+    row = {"task_id": "a", "solution": adds(0), "key": "k"}
+    first = write(tmp_path / "first.jsonl", row, row)
+    second = write(tmp_path / "second.jsonl", {"task_id": "b", "solution": adds(1)})
+    grades = graded([first, second], problems)
+    assert [grade.programs for grade in grades.grades] == [1, 1]
+    text = grades.text()
+    assert "second against first: no problem in common" in text
+    assert "first: left out: 1 repeated rows (the same program under the same key)" in text

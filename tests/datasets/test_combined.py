@@ -1,10 +1,14 @@
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from funprm.datasets.combined import CombinedDataset
 from funprm.errors import ConfigError, DataError, StoreError
+from funprm.records import Problem
 from funprm.registry import build
 from funprm.store import RunFolder
 from funprm.testing.datasets import check_dataset
@@ -67,6 +71,26 @@ def test_its_identity_follows_files_and_numbers_and_not_places(
     assert build("datasets", "combined", {"parts": parts}).identity() == before
     parts["old"]["at_most"] = {"train": 2}
     assert build("datasets", "combined", {"parts": parts}).identity() != before
+
+
+class Silent:
+    """A data set that does not say what determines its problems."""
+
+    problem = Problem.of("Add.", entry_point="f", hidden=[((1,), 2)])
+
+    def load(self) -> Iterator[Problem]:
+        yield self.problem
+
+
+def test_limits_and_splits_of_a_data_set_without_identity_are_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    combined = CombinedDataset(parts={"one": {"name": f"{__name__}:Silent"}})
+    before, problem = combined.identity(), Silent.problem
+    slow = replace(problem, hidden=replace(problem.hidden, seconds=60.0))
+    for changed in (slow, replace(problem, split="train")):
+        monkeypatch.setattr(Silent, "problem", changed)
+        assert combined.identity() != before
 
 
 def test_the_label_names_the_data_set() -> None:

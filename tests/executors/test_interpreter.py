@@ -22,10 +22,20 @@ def test_installed_packages_are_part_of_it(tmp_path: Path) -> None:
     assert before[0] == f"{sys.implementation.name} {sys.version.split()[0]}"
     (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
     (site / "thing-1.0.dist-info").mkdir()
-    identity_of.cache_clear()
     after = identity_of(str(python))
     assert after[0] == before[0]
     assert after[1] != before[1]
+
+
+def test_packages_that_are_installed_between_two_runs_of_a_process_are_seen(tmp_path: Path) -> None:
+    venv.create(tmp_path / "env", with_pip=False)
+    python = str(tmp_path / "env" / "bin" / "python")
+    first = LocalExecutor(1, python=python)
+    before = first.identity()
+    (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
+    (site / "thing-1.0.dist-info").mkdir()
+    assert first.identity() == before  # within a run nothing changes
+    assert LocalExecutor(1, python=python).identity() != before
 
 
 @pytest.mark.parametrize("link", [False, True])

@@ -78,6 +78,15 @@ def test_changed_files_and_rules_are_noticed(
     assert accuracies(found) == accuracies(run(world, tmp_path / "fresh")[1])
 
 
+def test_tokens_are_those_of_prompts_and_answers(world: World, tmp_path: Path) -> None:
+    """Of completions, too: prompts are most of what they cost."""
+    _, found = run(world, tmp_path / "run")
+    costs = {cost["stage"]: cost for cost in found["costs"]}
+    for stage in ("generate", "rollout"):
+        assert costs[stage]["items"] > 0
+        assert costs[stage]["tokens"] == 8 * costs[stage]["items"]
+
+
 def test_answers_of_two_templates_are_not_mixed(world: World, tmp_path: Path) -> None:
     run_stage(parse_config({**world.settings, "output": str(tmp_path / "run")}), Quiet(), "load")
     run_stage(

@@ -49,7 +49,13 @@ class WorldPolicy:
             begin = request.prefix or f"def helper():\n    return {int(drawn[1], 16) % 3}\n\n\n"
             time.sleep(self.pause)
             code = f"{begin}def solve():\n    return {answer}\n"
-            yield Sample(key=request.key, code=code, completion_tokens=3, logprob=-0.1 * answer)
+            yield Sample(
+                key=request.key,
+                code=code,
+                prompt_tokens=5,
+                completion_tokens=3,
+                logprob=-0.1 * answer,
+            )
 
 
 @dataclass(kw_only=True, eq=False)

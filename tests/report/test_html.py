@@ -15,7 +15,7 @@ import pytest
 
 from funprm.errors import StoreError
 from funprm.report.data import ReportData
-from funprm.report.html import write_report
+from funprm.report.html import _index, write_report
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -116,6 +116,12 @@ def test_the_policy_admits_the_page_s_own_script_alone(
     digest = base64.b64encode(hashlib.sha256(page.scripts["code"].encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}';" in page.policy
     assert "innerHTML" not in page.scripts["code"]
+
+
+def test_the_model_under_study_is_told_by_its_whole_name(data: ReportData) -> None:
+    focus = replace(data.table[2], selector="public_tests+score:ab:min")
+    studied = replace(data, table=(*data.table, focus), highlight=focus.selector)
+    assert _index(studied, ["a", "ab", "b"])["model"] == 1
 
 
 def test_problems_are_packed_without_loss(data: ReportData, report: tuple[str, Page, Path]) -> None:

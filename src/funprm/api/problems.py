@@ -160,6 +160,7 @@ def solve(  # noqa: PLR0913  (all but the problem have defaults)
     policy: Policy | None = None,
     prm: Rewarder = None,
     n: int | None = None,
+    search: str | None = None,
     config: str | Path | None = None,
     settings: Settings | None = None,
     output: str | Path | None = None,
@@ -173,6 +174,9 @@ def solve(  # noqa: PLR0913  (all but the problem have defaults)
         prm: a reward model, the folder of one, or what `load_scorer` returned; None: the choice is
             by tests, then by majority of outputs, self-certainty or likelihood.
         n: how many programs; None: what the configuration says, else 8.
+        search: how they are looked for by step scores, such as `beam` or `repair`
+            (docs/search.md), with its defaults; None: what the configuration says, else they are
+            sampled.
         config: a run's TOML file, of which policy, executor, seed, `generate`, ... count.
         settings: in place of the file's, such as `{"seed": 1, "executor.seconds": 2}`.
         output: a folder that keeps answers, so that an interrupted call goes on; None: none.
@@ -184,7 +188,11 @@ def solve(  # noqa: PLR0913  (all but the problem have defaults)
         PolicyError: some programs could not be had.
         ExecutorError: the tests could not be run.
     """
-    given = {**(settings or {}), **({} if n is None else {"generate.n": n})}
+    named = {"generate.n": n, "search.name": search}
+    given = {
+        **(settings or {}),
+        **{key: value for key, value in named.items() if value is not None},
+    }
     if policy is not None and any(key.partition(".")[0] == "policy" for key in given):
         raise ConfigError("settings of a policy beside `policy=`: give one of them")
     if isinstance(prm, str | Path):
@@ -220,6 +228,7 @@ async def asolve(  # noqa: PLR0913  (as `solve`)
     policy: Policy | None = None,
     prm: Rewarder = None,
     n: int | None = None,
+    search: str | None = None,
     config: str | Path | None = None,
     settings: Settings | None = None,
     output: str | Path | None = None,
@@ -235,6 +244,7 @@ async def asolve(  # noqa: PLR0913  (as `solve`)
             policy=policy,
             prm=prm,
             n=n,
+            search=search,
             config=config,
             settings=settings,
             output=output,

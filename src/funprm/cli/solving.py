@@ -40,6 +40,10 @@ def _add_solve(verbs: Any) -> None:  # noqa: ANN401
     solve.add_argument(
         "--scorer", default="", metavar="NAME", help="in place of it, one of the file's [scorers]"
     )
+    solve.add_argument(
+        "--search", metavar="NAME", help="look for programs by step scores: beam, smc, "
+        "early_stopping, repair, ... (docs/search.md); default: sample them",
+    )  # fmt: skip
     solve.add_argument("--config", type=Path, help="a run's TOML file: policy, executor, seed, ...")
     solve.add_argument("--seed", type=int, help="in place of the file's")
     add_set(solve, "a setting, such as policy.model=NAME; can be repeated")
@@ -89,6 +93,7 @@ def _solve(arguments: argparse.Namespace) -> int:
             _problem(arguments),
             prm=_scorer(arguments) or arguments.prm or None,
             n=arguments.n,
+            search=arguments.search,
             config=arguments.config,
             settings=settings_of(arguments, ("seed",)),
             output=arguments.output,

@@ -90,7 +90,9 @@ class Grades:
     def text(self) -> str:
         """The table, differences to the first file, and what was left out."""
         parts = [_table(self)]
-        parts += [_told(d, self.grades[0].name) for d in self.differences]
+        first, *others = (grade.name for grade in self.grades)
+        told = {d.name: _told(d, first) for d in self.differences}
+        parts += [told.get(o, f"{o} against {first}: no problem in common") for o in others]
         parts += [line for grade in self.grades for line in _left_out(grade)]
         return "\n".join(parts)
 
@@ -283,6 +285,8 @@ def _left_out(grade: Grade) -> list[str]:
     """What does not count in a file's row, and why."""
     judged = grade.judged
     parts = [f"{count} programs {reason}" for reason, count in judged.reasons.items()]
+    if judged.repeated:
+        parts.append(f"{judged.repeated} repeated rows (the same program under the same key)")
     if judged.unreadable:
         parts.append(f"{judged.unreadable} unreadable rows")
     if judged.without_programs:

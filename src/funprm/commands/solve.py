@@ -20,6 +20,7 @@ from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, segment
 from funprm.pipeline.scoring import hand_scores, score_keys, score_with, scored
+from funprm.pipeline.searching import search_of, searched
 from funprm.pipeline.selecting import candidates_of, choice
 from funprm.pipeline.stage import Grown, Stage
 from funprm.python_source import parsed
@@ -133,7 +134,8 @@ def solve(
     if model:
         config = model.cut(config, progress)
     with _run(config, problem, progress, policy) as run:
-        for stage in (load, generate, segment):
+        write = _search_stage(config, model) or generate
+        for stage in (load, write, segment):
             stage(run)
         run.rollouts, run.verdicts, run.scores = {}, {}, {}
         if problem.public or problem.probe:
@@ -216,6 +218,15 @@ execute = Stage(
     tries_again=True,
 )
 """Judges programs where no prefix is completed."""
+
+
+def _search_stage(config: RunConfig, model: OpenedScorer | None) -> Stage | None:
+    """The stage that finds the programs by a search, where the settings name one."""
+    search = search_of(config)
+    if search is None:
+        return None
+    scorer = model.scorer if model else None
+    return searched(search, scorer, max_steps=config.rollout.max_steps)
 
 
 def _score_stage(model: OpenedScorer) -> Stage:

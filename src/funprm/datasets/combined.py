@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, get_args
 
@@ -11,7 +11,7 @@ import msgspec
 from funprm import registry
 from funprm.errors import ConfigError, DataError
 from funprm.interfaces import Dataset
-from funprm.records import Json, Problem, Split
+from funprm.records import Json, Problem, Split, key_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,11 @@ class _Part:
 
     def problems_identity(self) -> Json:
         identity = getattr(self.dataset, "identity", None)
-        return dict(identity()) if identity else [problem.key for problem in self.dataset.load()]
+        if identity:
+            return dict(identity())
+        return [
+            key_of(asdict(problem)) for problem in self.dataset.load()
+        ]  # limits and splits, too
 
     def load(self) -> Iterator[Problem]:
         taken: Counter[str] = Counter()

@@ -84,6 +84,12 @@ def problem_of(statement: str, fields: Mapping[str, Json], where: str) -> Proble
     fields = {**fields, **named, "statement": statement, "split": "test"}
     if not any(fields.get(name) for name in ("tests", "check", "unittest")):
         return _without_tests(fields, where)
+    code = next((name for name in ("check", "unittest") if fields.get(name)), "")
+    if code and fields.get("tests"):
+        raise DataError(
+            f"{where}: `{code}` beside tests of input and output: a program is judged by one of "
+            "them; give either"
+        )
     problem = read_problem(msgspec.json.encode(fields), where)
     return with_key(
         replace(

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from funprm.errors import DataError
 from funprm.pipeline.run import Run
 from funprm.pipeline.stage import Outcome, Stage, derived_records, digest, listed
-from funprm.records import Json, Problem, key_of
+from funprm.prompts import question_key
+from funprm.records import Json, Problem
 from funprm.store import encode_line
 
 
@@ -65,17 +66,3 @@ load: Stage = Stage(
     settings=_dataset_identity,
 )
 """Stores the data set's problems in `problems.jsonl`."""
-
-
-def question_key(problem: Problem) -> str:
-    """What a policy may know of a problem; hidden tests are no part of it.
-
-    So programs stay when hidden tests are mended: they are judged again, and not paid again.
-    """
-    shown = [problem.problem_id, problem.statement, problem.starter_code, problem.hidden.kind]
-    public: Json = None
-    if problem.public is not None:  # less its limits
-        suite = problem.public.unpacked()
-        public = [suite.kind, suite.entry_point, suite.code, suite.prelude]
-        public += [[case.input, case.output] for case in suite.cases]
-    return key_of("question", *shown, problem.hidden.entry_point, public)

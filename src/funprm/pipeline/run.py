@@ -42,11 +42,11 @@ _PARTS: dict[str, registry.Group] = {
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """What determines a run's results, for its manifest.
 
-    Selection, titles, models and scorers are left out: their stages follow their settings, and
-    trainings and scores by earlier ones are kept.
+    Selection, titles, models, scorers and searches are left out: their stages follow their
+    settings, and trainings, scores and answers by earlier ones are kept.
     """
     tree = asdict(config)
-    for part in ("output", "title", "select", "models", "scorers"):
+    for part in ("output", "title", "select", "models", "scorers", "search"):
         del tree[part]
     return {"funprm": __version__, **tree}
 

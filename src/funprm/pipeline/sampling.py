@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
 from typing import TypeVar
 
 from funprm.errors import PolicyError
@@ -11,6 +10,7 @@ from funprm.interfaces import Policy, Request, Sample
 from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
 from funprm.pipeline.stage import Grown, Outcome, Stage, derived_records, listed, unused
+from funprm.policies.asking import answers
 from funprm.records import (
     Generation,
     Json,
@@ -22,7 +22,6 @@ from funprm.records import (
     shared_fields,
 )
 from funprm.steps import STEP_RULE, blank_lines_after, find_steps
-from funprm.store import RecordFile
 
 R = TypeVar("R", Generation, Rollout)
 
@@ -221,6 +220,7 @@ def _rolled_out(run: Run) -> Outcome:
             changed_prefix=changed,
             unanswered=wanted - len(rollouts),
             completion_tokens=sum(r.completion_tokens for r in rollouts),
+            prompt_tokens=sum(r.prompt_tokens for r in rollouts),
             cost=round(sum(r.cost for r in rollouts), 6),
         ),
         missing=tuple(missing),
@@ -292,39 +292,18 @@ def _sample(
     Raises:
         PolicyError: some requests were not answered and may be later.
     """
-    remaining = iter(requests)
     with run.file("generations" if kind is Generation else "rollouts", kind) as file:
         stored = {item.key for item in file}
         run.progress.start(stage, len(requests), sum(r.key in stored for r in requests))
-        # What is recorded is looked up at once: then a policy sees whether it has anything at all.
-        at_once = policy.unanswered_is_final or getattr(policy, "streams", False)
-        size = len(requests) if at_once else policy.batch
         if hasattr(policy, "on_tokens"):
             policy.on_tokens = getattr(run.progress, "tokens", None)
-        whole = policy.whole_batches or policy.unanswered_is_final
-        while chunk := list(islice(remaining, size)):
-            missing = [request for request in chunk if request.key not in stored]
-            if missing:
-                asked = chunk if whole else missing
-                _store_answers(run, policy, asked, stored, record, file)
+        for sample in answers(policy, requests, stored):
+            file.append(record(sample))
+            stored.add(sample.key)
+            run.progress.advance()
     unanswered = sum(request.key not in stored for request in requests)
     if unanswered and not policy.unanswered_is_final:
         raise PolicyError(
             f"{unanswered} of {len(requests)} requests of stage {stage!r} were not answered: "
             "what was answered is stored; run the same command again to ask for the rest"
         )
-
-
-def _store_answers(
-    run: Run,
-    policy: Policy,
-    requests: Sequence[Request],
-    stored: set[str],
-    record: Callable[[Sample], R],
-    file: RecordFile[R],
-) -> None:
-    for sample in policy.sample(requests):
-        if sample.key not in stored:
-            file.append(record(sample))
-            stored.add(sample.key)
-            run.progress.advance()

@@ -35,9 +35,22 @@ STAGES: dict[str, Stage] = {
 """By the verb of the command line."""
 
 
+def _check(config: RunConfig) -> None:
+    """Refuse settings that no stage can follow.
+
+    Raises:
+        ConfigError: a selector is unknown, or there is a search.
+    """
+    check_selection(config)
+    if config.search is not None:
+        raise ConfigError(
+            "table [search]: runs sample their programs; `funprm solve` and `funprm.solve` search"
+        )
+
+
 def run_all(config: RunConfig, progress: Progress) -> RunResult:
     """Run all stages that are not complete; errors of any stage are `FunprmError`s."""
-    check_selection(config)
+    _check(config)
     config.needed_policy()
     with Run(config, progress) as run:
         for work in STAGES.values():
@@ -52,7 +65,7 @@ def run_stage(config: RunConfig, progress: Progress, name: str, shard: Shard | N
         ConfigError: the stage has no parts.
         StoreError: the stage before it is not complete, or another process does the same.
     """
-    check_selection(config)
+    _check(config)
     if shard and not isinstance(STAGES[name].take, Grown):
         parted = [stage.name for stage in STAGES.values() if isinstance(stage.take, Grown)]
         raise ConfigError(f"stage {name!r} has no shards: expected {', '.join(parted)}")
@@ -74,7 +87,7 @@ def train_together(config: RunConfig, progress: Progress, *, first: bool) -> Non
     """
     from funprm.prm.distributed import joined
 
-    check_selection(config)
+    _check(config)
     gpu = any(model.device != "cpu" for model in config.models.values())
     with joined(gpu=gpu), Run(config, progress, owned=first) as run:
         train(run)

@@ -14,6 +14,7 @@ from funprm.prompts.chats import (
     chats_of,
     example_names,
     prompt_identity,
+    question_key,
     render_statement,
 )
 from funprm.prompts.texts import TEMPLATES
@@ -33,5 +34,6 @@ __all__ = [
     "example_names",
     "extract_code",
     "prompt_identity",
+    "question_key",
     "render_statement",
 ]

@@ -21,7 +21,7 @@ from funprm.interfaces import TEMPLATE
 from funprm.prompts import texts
 from funprm.prompts.examples import EXAMPLES, Example
 from funprm.prompts.texts import TEMPLATES
-from funprm.records import Problem, Suite, key_of
+from funprm.records import Json, Problem, Suite, key_of
 
 STYLES = (*TEMPLATES, "statement")
 """The prompt styles, by name."""
@@ -274,6 +274,20 @@ def render_statement(problem: Problem) -> str:
     if not starter:
         return statement
     return f"{statement}\n\n{_fenced(starter)}"
+
+
+def question_key(problem: Problem) -> str:
+    """What a policy may know of a problem; hidden tests are no part of it.
+
+    So programs stay when hidden tests are mended: they are judged again, and not paid again.
+    """
+    shown = [problem.problem_id, problem.statement, problem.starter_code, problem.hidden.kind]
+    public: Json = None
+    if problem.public is not None:  # less its limits
+        suite = problem.public.unpacked()
+        public = [suite.kind, suite.entry_point, suite.code, suite.prelude]
+        public += [[case.input, case.output] for case in suite.cases]
+    return key_of("question", *shown, problem.hidden.entry_point, public)
 
 
 @functools.cache

@@ -163,7 +163,7 @@ def _index(data: ReportData, models: list[str]) -> Json:
         "models": [wording.model_label(m) for m in models],
         "focus": selectors.index(data.focus) if data.focus in selectors else 0,
         "baseline": selectors.index(data.baseline) if data.baseline in selectors else 0,
-        "model": next((i for i, m in enumerate(models) if f"score:{m}" in data.focus), 0),
+        "model": next((i for i, m in enumerate(models) if m == wording.model_of(data.focus)), 0),
         "problems": [
             [
                 problem.problem_id,

@@ -59,7 +59,7 @@ def _validation(trained: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _table(data: ReportData, model: str) -> Iterator[str]:
-    rows = [row for row in data.table if _of(row.selector) in ("", model)]
+    rows = [row for row in data.table if wording.model_of(row.selector) in ("", model)]
     if not rows:
         return
     yield f"On {rows[0].problems:,} test problems, which it was not trained on:\n"
@@ -68,12 +68,6 @@ def _table(data: ReportData, model: str) -> Iterator[str]:
     for row in rows:
         yield f"| {' | '.join(_cells(row))} |"
     yield ""
-
-
-def _of(selector: str) -> str:
-    """The model that a selector reads; empty: none."""
-    kind, _, rest = selector.removeprefix("public_tests+").partition(":")
-    return rest.partition(":")[0] if kind == "score" else ""
 
 
 def _cells(row: TableRow) -> Sequence[str]:

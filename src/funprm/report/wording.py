@@ -79,6 +79,16 @@ def selector_label(selector: str) -> str:
     return f"{model_label(model)} ({aggregator})" if colon else model_label(aggregator)
 
 
+def model_of(selector: str) -> str:
+    """The reward model that a selector reads; empty: none.
+
+    >>> model_of("public_tests+score:funprm:min"), model_of("majority")
+    ('funprm', '')
+    """
+    kind, _, rest = selector.removeprefix("public_tests+").partition(":")
+    return rest.partition(":")[0] if kind == "score" else ""
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """A share in [0, 1] as per cent, without the sign; a dash for None.
 

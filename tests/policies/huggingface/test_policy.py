@@ -243,9 +243,32 @@ def test_a_continuation_stops_where_its_block_closes(folder: Path) -> None:
     assert ends(tokens(one, "b = 2\n```"))
     assert not ends(tokens(one, "b = '```"))
     assert not ends(tokens(one, "    ```"))
-    asks = one._sampler._rule.asks
-    assert asks == {one._tokenizer.convert_tokens_to_ids("`")}
-    assert not policy(folder)._sampler._rule.asks
+    assert question.row.asks == {one._tokenizer.convert_tokens_to_ids("`")}
+    (plain,) = policy(folder)._questions([request("set x", prefix="a = 1\n")])
+    assert not plain.row.asks
+    assert plain.row.ends is None
+
+
+def test_an_answer_ends_once_its_steps_are_whole(folder: Path) -> None:
+    """In a program's block, or in a text that is the program; never in prose before a block."""
+    code = "def f():\n    a()\n\n\ndef g(x):\n"
+    for style, begin in (("plain", "```python\n"), ("statement", "")):
+        one = policy(folder, prompt=style)
+        one.__dict__["_context"] = 10_000
+        (fresh,) = one._questions([replace(request("set x"), steps=1)])
+        assert fresh.row.ends is not None
+        assert one._tokenizer.convert_tokens_to_ids("\n") in fresh.row.asks
+        assert fresh.row.ends(tokens(one, begin + code))
+        assert not fresh.row.ends(tokens(one, begin + code.rstrip("\n")))
+        assert fresh.row.ends(tokens(one, "text\n" + code)) == (style == "statement")
+        wanted = replace(request("set x", prefix=code), steps=2, continues=(7, 5))
+        (going,) = one._questions([wanted])
+        assert (going.row.first, going.row.limit) == (5, fresh.row.limit - 5)
+        assert going.row.ends is not None
+        assert not going.row.ends(tokens(one, "    b()\n\n\nc = 1\n"))
+        assert going.row.ends(tokens(one, "    b()\n\n\ndef h():\n"))
+    _, sample = scripted(folder, "    b()\n\n\ndef h():\n", wanted)
+    assert (sample.finish, sample.code) == ("step", code + "    b()\n\n\ndef h():\n")
 
 
 def test_blank_lines_after_a_prefix_are_part_of_the_beginning(folder: Path) -> None:

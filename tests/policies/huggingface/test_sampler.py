@@ -184,8 +184,12 @@ def test_rows_may_be_asked_whether_they_are_complete(qwen: PreTrainedModel) -> N
         heard.append(tokens)
         return tokens.count(often) == 2
 
-    wanted = [replace(row, ends=twice if i % 2 else None) for i, row in enumerate(rows(limit=30))]
-    asked = Sampler(qwen, Rule(asks=frozenset({often}))).draw(wanted)
+    asks = frozenset({often})
+    wanted = [
+        replace(row, ends=twice if i % 2 else None, asks=asks)
+        for i, row in enumerate(rows(limit=30))
+    ]
+    asked = Sampler(qwen, Rule()).draw(wanted)
     assert all(tokens[-1] == often for tokens in heard)
     for row, before, after in zip(wanted, plain, asked, strict=True):
         places = [i for i, token in enumerate(before.tokens) if token == often]

@@ -4,6 +4,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -99,7 +100,7 @@ class LocalExecutor:
 
     def identity(self) -> Mapping[str, Json]:
         """The rules, and what else determines verdicts."""
-        version, packages = identity_of(self._python)
+        version, packages = self._interpreter
         unlimited = {"limits": False} if "limits" in self._disable else {}
         return {
             "judge": RULES,
@@ -109,6 +110,11 @@ class LocalExecutor:
             "packages": packages,
             **unlimited,
         }
+
+    @cached_property
+    def _interpreter(self) -> tuple[str, str]:
+        """Asked once by each executor: packages may be installed while a process goes on."""
+        return identity_of(self._python)
 
     def describe(self) -> str:
         """One line that says which protections are on."""

@@ -1,6 +1,5 @@
 """The Python that runs programs: its version, and what it can import."""
 
-import functools
 import hashlib
 import subprocess
 import sys
@@ -21,7 +20,6 @@ for folder in sys.path:
 """
 
 
-@functools.cache
 def identity_of(python: str) -> tuple[str, str]:
     """Version of an interpreter, and a digest of the packages that it has installed.
 

@@ -245,7 +245,7 @@ class Flight:
     def _take(self, drawings: Sequence[Drawing], logits: Tensor) -> None:
         """Draws a token of each row; logits [rows, vocabulary]."""
         streams = np.array([x.row.stream for x in drawings], dtype=np.uint64)
-        steps = np.array([len(x.tokens) for x in drawings], dtype=np.uint64)
+        steps = np.array([x.row.first + len(x.tokens) for x in drawings], dtype=np.uint64)
         uniform = torch.from_numpy(uniforms(streams, steps)).to(self._device)
         drawn = draw(logits, uniform, self._rule.temperature, self._rule.top_p)
         for drawing, token, logprob, certainty in zip(drawings, *_lists(drawn), strict=True):

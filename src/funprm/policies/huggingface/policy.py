@@ -19,6 +19,7 @@ from funprm.policies.huggingface.rows import Continuation, Row, Rule
 from funprm.policies.huggingface.sampler import Sampler
 from funprm.prompts import extract_code
 from funprm.records import Json
+from funprm.steps import opening_lines
 
 _RAW = "none"
 _FENCE = re.compile(r"^```", re.MULTILINE)
@@ -143,18 +144,36 @@ class HuggingFacePolicy:
             chat = prompts.build_chat(request.problem, self.prompt, request.drafts)
             if (chat, begin) not in encoded:
                 encoded[chat, begin] = self._encode(chat, begin)
-            tokens = encoded[chat, begin]
-            row = Row(
-                prompt=tokens,
-                limit=min(self.max_tokens, self._context - len(tokens)),
-                stream=_stream(request.seed),
-                ends=self._block_ends(begin) if begin != request.prefix else None,
-            )
+            row = self._row(request, begin, encoded[chat, begin])
             yield _Question(request=request, begin=begin, row=row)
 
-    def _block_ends(self, begin: str) -> Callable[[tuple[int, ...]], bool]:
-        """Whether drawn tokens close the code block that an answer was made to begin with."""
-        return lambda tokens: _closing_fence(begin + self._text(tokens), len(begin)) is not None
+    def _row(self, request: Request, begin: str, tokens: tuple[int, ...]) -> Row:
+        seed, drawn = request.continues or (request.seed, 0)
+        asks = self._fences if begin != request.prefix else frozenset()
+        asks |= self._line_ends if request.steps else frozenset()
+        return Row(
+            prompt=tokens,
+            limit=min(self.max_tokens - drawn, self._context - len(tokens)),
+            stream=_stream(seed),
+            first=drawn,
+            ends=self._ends(request, begin, tokens) if asks else None,
+            asks=asks,
+        )
+
+    def _ends(
+        self, request: Request, begin: str, prompt: tuple[int, ...]
+    ) -> Callable[[tuple[int, ...]], bool]:
+        """Whether drawn tokens close the block that an answer began with, or make steps whole."""
+
+        def ends(tokens: tuple[int, ...]) -> bool:
+            text = begin + self._decode(prompt, tokens)
+            if begin != request.prefix and _closing_fence(text, len(begin)) is not None:
+                return True
+            # Before the block begins there is prose, whatever it looks like.
+            begun = not self._fenced or "```" in text
+            return begun and _whole(_program(text, begin, request.prefix), request.steps)
+
+        return ends
 
     def _encode(self, chat: Sequence[prompts.Turn], begin: str) -> tuple[int, ...]:
         """Token ids of the prompt with the answer's beginning."""
@@ -183,7 +202,7 @@ class HuggingFacePolicy:
             key=request.key,
             code=code,
             text="" if text == code else text,
-            finish=_finish(code, drawn),
+            finish=_finish(code, drawn, request.steps),
             kept=code.startswith(request.prefix),
             prompt_tokens=len(question.row.prompt),
             completion_tokens=len(drawn.tokens) if drawn else 0,
@@ -233,10 +252,22 @@ class HuggingFacePolicy:
     @functools.cached_property
     def _sampler(self) -> Sampler:
         stop = models.stop_tokens(self._folder, self._tokenizer)
-        fenced = prompts.answer_prefix(self.prompt, "x") != "x"
-        asks = models.tokens_with("`", self._tokenizer) if fenced else frozenset()
-        rule = Rule(temperature=self.temperature, top_p=self.top_p, stop=stop, asks=asks)
+        rule = Rule(temperature=self.temperature, top_p=self.top_p, stop=stop)
         return Sampler(self._loaded, rule)
+
+    @functools.cached_property
+    def _fenced(self) -> bool:
+        """Whether answers hold their program in a code block."""
+        return prompts.answer_prefix(self.prompt, "x") != "x"
+
+    @functools.cached_property
+    def _fences(self) -> frozenset[int]:
+        return models.tokens_with("`", self._tokenizer)
+
+    @functools.cached_property
+    def _line_ends(self) -> frozenset[int]:
+        ids = self._tokenizer.get_vocab().values()
+        return frozenset(i for i in ids if "\n" in self._text((i,)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -282,9 +313,19 @@ def _closing_fence(text: str, start: int) -> int | None:
     return found.end() if found else None
 
 
-def _finish(code: str, drawn: Continuation | None) -> Literal["stop", "length", "empty"]:
+def _whole(code: str, steps: int) -> bool:
+    """Whether a program has so many whole steps and a line that opens another."""
+    opened = opening_lines(code)[steps:] if steps else ()
+    return bool(opened) and code[: opened[0]].endswith("\n")
+
+
+def _finish(
+    code: str, drawn: Continuation | None, steps: int
+) -> Literal["stop", "step", "length", "empty"]:
     if not code.strip():
         return "empty"
+    if _whole(code, steps):
+        return "step"
     return "stop" if drawn and drawn.stopped else "length"
 
 

@@ -16,8 +16,12 @@ class Row:
     """Most tokens to draw; at least 1."""
     stream: int
     """Names the row's uniforms, 64 bits: equal streams draw equal uniforms."""
+    first: int = 0
+    """Number of the first uniform: a row may go on where another one ended."""
     ends: Callable[[tuple[int, ...]], bool] | None = None
-    """Whether the row is complete with these tokens; asked after each token of `Rule.asks`."""
+    """Whether the row is complete with these tokens; asked after each token of `asks`."""
+    asks: frozenset[int] = frozenset()
+    """Tokens that may end the row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,8 +34,6 @@ class Rule:
     """Draws from the likeliest tokens that together have this probability."""
     stop: frozenset[int] = frozenset()
     """Tokens that end a row."""
-    asks: frozenset[int] = frozenset()
-    """Tokens that may end a row: its `ends` decides."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +75,7 @@ class Drawing:
         """The continuation, if the last token ended it."""
         last, ends = self.tokens[-1], self.row.ends
         stopped = last in rule.stop
-        if not stopped and last in rule.asks and ends is not None:
+        if not stopped and last in self.row.asks and ends is not None:
             stopped = ends(tuple(self.tokens))
         if not stopped and len(self.tokens) < self.row.limit:
             return None
