@@ -1,6 +1,6 @@
 """Accuracy over tokens: each search against best-of-N, on the mini benchmark with the tiny model.
 
-    python benchmarks/search.py --prm runs/demo/prm/funprm/model --out search.json
+    python benchmarks/search.py --prm runs/demo/prm/funprm/model --keep rows --out search.json
 
 Every search gets the same problems, model and seeds; programs that several searches ask for are
 written once, and counted for each. Candidates are chosen by the mean step score, or by public tests
@@ -12,6 +12,7 @@ beginning. `--overhead` measures instead what a search takes beside the models.
 """
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -154,26 +155,31 @@ class TrueValues:
 # --- measuring ---
 
 
-def measure(world: World, searches_: Mapping[str, Search], grower: Grower, most: int) -> Json:
+def measure(
+    world: World,
+    searches_: Mapping[str, Search],
+    grower: Grower,
+    executor: LocalExecutor,
+    most: int,
+) -> Json:
     """Per search, of each problem: tokens and whether the chosen program is right."""
-    with LocalExecutor(workers=2) as executor:
-        whole = grower.grow(BestOfN(n=most), world.problems)
-        pool = world.candidates(whole, executor)
-        sizes = range(1, most + 1)
-        rows: dict[str, Json] = {"curve": {"tokens": [x.spent.written / most for x in whole]}}
-        for rule in RULES:
-            selector = parse_selector(rule.replace("score", "score:prm"), AGGREGATORS)
-            rows["curve"][rule] = [best_of_n(selector, row, sizes) for row in pool]
-        for name, search in searches_.items():
-            found = grower.grow(search, world.problems)
-            candidates = world.candidates(found, executor)
-            rows[name] = {
-                "tokens": [item.spent.written for item in found],
-                "read": [item.spent.read for item in found],
-                "any": [any(c.passed for c in row) for row in candidates],
-                **{rule: [_chosen(rule, row) for row in candidates] for rule in RULES},
-            }
-            sys.stderr.write(f"seed {world.seed}: {name}\n")
+    whole = grower.grow(BestOfN(n=most), world.problems)
+    pool = world.candidates(whole, executor)
+    sizes = range(1, most + 1)
+    rows: dict[str, Json] = {"curve": {"tokens": [x.spent.written / most for x in whole]}}
+    for rule in RULES:
+        selector = parse_selector(rule.replace("score", "score:prm"), AGGREGATORS)
+        rows["curve"][rule] = [best_of_n(selector, row, sizes) for row in pool]
+    for name, search in searches_.items():
+        found = grower.grow(search, world.problems)
+        candidates = world.candidates(found, executor)
+        rows[name] = {
+            "tokens": [item.spent.written for item in found],
+            "read": [item.spent.read for item in found],
+            "any": [any(c.passed for c in row) for row in candidates],
+            **{rule: [_chosen(rule, row) for row in candidates] for rule in RULES},
+        }
+        sys.stderr.write(f"seed {world.seed}: {name}\n")
     return rows
 
 
@@ -250,18 +256,16 @@ def _interval(values: Array) -> list[float | None]:
     return [round(float(x), 4) if np.isfinite(x) else None for x in (values[0], low, high)]
 
 
-def chosen_threshold(world: World, policy: HuggingFacePolicy, n: int, loss: float) -> float:
-    """Of early stopping, on validation problems."""
-    found = Grower(policy, seed=world.seed).grow(BestOfN(n=n), world.problems)
+def chosen_threshold(world: World, n: int, loss: float) -> Json:
+    """Of early stopping, on validation problems; and what it would have done to these."""
+    found = Grower(HuggingFacePolicy(), seed=world.seed).grow(BestOfN(n=n), world.problems)
     with LocalExecutor(workers=2) as executor:
         pools = world.candidates(found, executor)
     tried = [
         [Tried(scores=c.scores["prm"], passed=bool(c.passed)) for c in row if c.scores["prm"]]
         for row in pools
     ]
-    threshold = choose(tried, loss=loss)
-    sys.stderr.write(f"threshold {asdict(threshold)}\n")
-    return threshold.value
+    return asdict(choose(tried, loss=loss))
 
 
 def overhead(prm: ProcessRewardModel, n: int = 64) -> Json:
@@ -304,16 +308,19 @@ def main() -> None:
     """Measures, and prints or writes the result as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prm", required=True, help="folder of a reward model")
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1, 11)))
+    parser.add_argument("--keep", type=Path, help="folder that keeps every seed's numbers")
     parser.add_argument("--problems", type=int, default=100, help="per seed")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[4, 8, 16])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[8])
     parser.add_argument("--most", type=int, default=32, help="programs of best-of-N's curve")
     parser.add_argument("--loss", type=float, default=0.01, help="that early stopping may cost")
     parser.add_argument("--ceiling", type=int, default=0, help="completions per true value")
-    parser.add_argument("--overhead", action="store_true")
+    parser.add_argument("--overhead", action="store_true", help="measure that instead")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     prm = funprm.load_prm(arguments.prm)
+    if not arguments.overhead and arguments.keep is None:
+        parser.error("--keep FOLDER is needed")
     result = overhead(prm) if arguments.overhead else compared(prm, arguments)
     text = json.dumps(result, indent=1) + "\n"
     if arguments.out:
@@ -323,33 +330,51 @@ def main() -> None:
 
 def compared(prm: ProcessRewardModel, arguments: argparse.Namespace) -> Json:
     """All searches on all seeds."""
-    policy, started = HuggingFacePolicy(), time.monotonic()
+    arguments.keep.mkdir(parents=True, exist_ok=True)
     # One set of validation problems for all seeds: a threshold is chosen once.
     validation = World(1000, 2 * arguments.problems, "validation", prm)
-    threshold = chosen_threshold(validation, policy, 8, arguments.loss)
-    rows = []
-    for seed in range(1, arguments.seeds + 1):
-        world = World(seed, arguments.problems, "test", prm)
-        settings: dict[str, Any] = {"seed": seed, "max_steps": 12}
-        with LocalExecutor(workers=2) as executor:
-            scorer: Any = prm.opened.scorer
-            if arguments.ceiling:
-                scorer = TrueValues(world, policy, executor, arguments.ceiling)
-            named = {
-                f"{name}, N = {n}": make(n)
-                for name, make in searches(threshold).items()
-                for n in arguments.sizes
-                if not (arguments.ceiling and name in ("repair", "adaptive"))
-            }
-            grower = Grower(policy, scorer, **settings)
-            rows.append(measure(world, named, grower, arguments.most))
+    threshold = kept(
+        arguments.keep / "threshold.json", lambda: chosen_threshold(validation, 8, arguments.loss)
+    )
+    rows = [
+        kept(
+            arguments.keep / f"seed-{seed}.json",
+            functools.partial(of_seed, seed, prm, threshold["value"], arguments),
+        )
+        for seed in arguments.seeds
+    ]
     return {
         "seeds": arguments.seeds,
-        "threshold": round(threshold, 4),
+        "threshold": threshold,
         "ceiling": arguments.ceiling,
-        "minutes": round((time.monotonic() - started) / 60, 1),
         **summary(rows),
     }
+
+
+def kept(path: Path, work: Callable[[], Json]) -> Json:
+    """What is in a file; where there is none, what the work gives, which is stored there."""
+    if not path.exists():
+        path.write_text(json.dumps(work()), encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def of_seed(
+    seed: int, prm: ProcessRewardModel, threshold: float, arguments: argparse.Namespace
+) -> Json:
+    """What every search does on the problems of a seed."""
+    world, policy = World(seed, arguments.problems, "test", prm), HuggingFacePolicy()
+    named = {
+        f"{name}, N = {n}": make(n)
+        for name, make in searches(threshold).items()
+        for n in arguments.sizes
+        if not (arguments.ceiling and name in ("repair", "adaptive"))
+    }
+    with LocalExecutor(workers=1) as executor:
+        scorer: Any = prm.opened.scorer
+        if arguments.ceiling:
+            scorer = TrueValues(world, policy, executor, arguments.ceiling)
+        grower = Grower(policy, scorer, seed=seed, max_steps=12)
+        return measure(world, named, grower, executor, arguments.most)
 
 
 if __name__ == "__main__":

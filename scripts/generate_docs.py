@@ -88,7 +88,7 @@ def _field_docs(node: ast.ClassDef) -> dict[str, str]:
 def file_list() -> str:
     """A tree: every folder with its sentence, and one line per file below it."""
     folders: dict[Path, list[str]] = {}
-    for path in _listed("src/funprm", "configs", "scripts", "benchmarks"):
+    for path in _listed("src/funprm", "configs", "examples", "scripts", "benchmarks"):
         line = _first_line(ROOT / path)
         if line and path.name != "__init__.py":
             folders.setdefault(path.parent, []).append(_row(path, line))

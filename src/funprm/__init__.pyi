@@ -12,6 +12,7 @@ from funprm.api.problems import solve as solve
 from funprm.api.problems import steps_of as steps_of
 from funprm.api.runs import check_dataset as check_dataset
 from funprm.api.runs import check_prompt as check_prompt
+from funprm.api.runs import check_scorer as check_scorer
 from funprm.api.runs import compare as compare
 from funprm.api.runs import demo as demo
 from funprm.api.runs import export as export
@@ -19,6 +20,7 @@ from funprm.api.runs import grade as grade
 from funprm.api.runs import import_programs as import_programs
 from funprm.api.runs import judge_file as judge_file
 from funprm.api.runs import merge as merge
+from funprm.api.runs import quality as quality
 from funprm.api.runs import run as run
 from funprm.api.runs import run_lab as run_lab
 from funprm.api.runs import run_stage as run_stage

@@ -44,6 +44,16 @@ def first(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def logged(tmp_path: Path) -> Path:
+    """In the form of lm-eval's logged samples."""
+    rows = [
+        {"doc_id": n, "doc": {"task_id": p}, "filtered_resps": [[f"```\n{adds(n)}```"]]}
+        for n, p in enumerate("abc")
+    ]
+    return write(tmp_path / "samples_task_2026.jsonl", *rows)
+
+
+@pytest.fixture
 def second(tmp_path: Path) -> Path:
     """In the form of EvalPlus and BigCodeBench."""
     rows = [{"task_id": p, "solution": adds(n)} for n, p in enumerate("abc")]
@@ -124,6 +134,10 @@ def test_recorded_samples_of_a_model(tmp_path: Path) -> None:
     share = fmean(fmean(map(float, of_task)) for of_task in passed.values())
     assert found.problems == 164
     assert found.pass_at[1].estimate == pytest.approx(share)
+
+
+def test_samples_that_lm_eval_logged_are_graded(logged: Path, problems: str) -> None:
+    assert told(graded([logged], problems)) == [("samples_task_2026", 3, 3, {1: 1.0})]
 
 
 def test_names_keep_their_dots(problems: str, tmp_path: Path) -> None:

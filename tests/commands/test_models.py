@@ -185,7 +185,7 @@ def test_the_card_names_the_licence_of_the_base(front: str, tmp_path: Path) -> N
     opened = open_base(TrainConfig(base="tiny", device="cpu"))
     base = tmp_path / "base"
     base.mkdir()
-    (base / "README.md").write_text(f"---\n{front}---\n\n# Base\n")
+    (base / "README.md").write_text(f"---\n{front}---\n\n# Base\n\nlicense: none\n")
     save(opened, tmp_path / "model", {"base": str(base), "reading": READING.settings()})
     card = (tmp_path / "model" / "README.md").read_text()
     known = "license" in front

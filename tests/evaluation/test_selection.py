@@ -247,3 +247,40 @@ def test_expected_choice_is_the_mean_over_all_subsets(
 def test_equal_scores_choose_at_random() -> None:
     assert expected_choice([0, 0, 0, 0], [1, 0, 0, 0], 4) == pytest.approx(0.25)
     assert expected_choice([1, 1, 0], [1, 0, 0], 3) == pytest.approx(0.5)
+
+
+def voter(outputs: str, score: float | None, passed: bool = False) -> Candidate:
+    scores = {} if score is None else {"prm": (score,)}
+    return Candidate(generation="", outputs=tuple(outputs), passed=passed, scores=scores)
+
+
+def test_a_weighted_majority_counts_votes_by_their_scores() -> None:
+    pool = [voter("ab", 0.2), voter("ab", 0.3), voter("ab", None), voter("cd", 0.9), voter("", 1.0)]
+    assert parse_selector("majority", AGGREGATORS).best(pool) == (0, 1, 2)
+    weighted = parse_selector("majority:prm", AGGREGATORS)
+    assert weighted.best(pool) == (3,)
+    assert weighted.informed(pool)
+    assert not weighted.informed([voter("ab", None), voter("cd", None)])
+    assert parse_selector("public_tests+majority:prm:min", AGGREGATORS).filtered
+    equal = [replace(c, scores={"prm": (0.5,)}) for c in pool[:4]]
+    assert weighted.best(equal) == parse_selector("majority", AGGREGATORS).best(equal)
+
+
+def test_a_weighted_majority_agrees_with_brute_force() -> None:
+    rng = Random(3)
+    for _ in range(200):
+        pool = [
+            voter(rng.choice(["a", "b", "c"]), rng.randrange(1, 9) / 8, rng.random() < 0.5)
+            for _ in range(6)
+        ]
+        votes: dict[tuple[str, ...], float] = {}
+        for c in pool:
+            votes[c.outputs or ()] = votes.get(c.outputs or (), 0.0) + c.scores["prm"][0]
+        most = max(votes.values())
+        expected = tuple(i for i, c in enumerate(pool) if votes[c.outputs or ()] == most)
+        assert parse_selector("majority:prm", AGGREGATORS).best(pool) == expected
+
+
+def test_log_odds_are_no_weights() -> None:
+    with pytest.raises(DataError, match="no weight in .0, 1.: use the aggregator mean"):
+        parse_selector("majority:prm:log_odds", AGGREGATORS).best([voter("a", 0.1)])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from funprm.errors import PolicyError
+from funprm.interfaces import PaidScores
 from funprm.records import LabelledProgram
 from funprm.search.base import Search
 from funprm.search.beam import Beam
@@ -84,3 +86,30 @@ def test_public_tests_tell_what_is_repaired(tmp_path: Path) -> None:
     again = Grower(ToyPolicy(), ToyScorer(), executor=lambda: judge, file=file(tmp_path))
     assert again.grow(Repair(n=4), [problem]) == [found]
     assert len(judge.judged) == 8
+
+
+def test_what_could_not_be_scored_ends_the_search(tmp_path: Path) -> None:
+    """A scorer behind a server may leave some programs unanswered."""
+
+    class Faulty(ToyScorer):
+        def score(self, programs: Sequence[LabelledProgram]) -> Iterator[tuple[float, ...]]:
+            for number, scores in enumerate(super().score(programs)):
+                yield scores if number % 2 else None  # type: ignore[misc]
+
+    with pytest.raises(PolicyError, match="4 of 8 parts of programs were not scored"):
+        Grower(ToyPolicy(), Faulty(), file=file(tmp_path)).grow(Beam(), [PROBLEM])
+    policy, scorer = ToyPolicy(), ToyScorer()
+    (found,) = Grower(policy, scorer, file=file(tmp_path)).grow(Beam(), [PROBLEM])
+    assert found == Beam().run(PROBLEM, ToyPolicy(), ToyScorer())
+    assert scorer.scored == len(found.tree) - 4
+
+
+def test_what_scores_cost_is_counted() -> None:
+    class Paid(ToyScorer):
+        def score(self, programs: Sequence[LabelledProgram]) -> Iterator[tuple[float, ...]]:
+            for scores in super().score(programs):
+                yield PaidScores(scores, tokens=7, cost=0.5)
+
+    found = Beam().run(PROBLEM, ToyPolicy(), Paid())
+    assert found.spent.scored == 7 * len(found.tree)
+    assert found.spent.cost == 0.5 * len(found.tree)

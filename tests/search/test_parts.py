@@ -56,7 +56,8 @@ def test_a_cut_off_answer_ends_there() -> None:
     assert node.code.endswith("def g")
     empty = read(fresh(PROBLEM, 0, steps=1), "", finish="empty")
     changed = read(fresh(PROBLEM, 0, steps=1), CODE, kept=False)
-    assert {node.complete or node.goes_on for node in (empty, changed)} == {False}
+    other = read(following(PROBLEM, read(fresh(PROBLEM, 0, steps=1), CODE)), "print(1)\n")
+    assert {x.complete or x.goes_on for x in (empty, changed, other)} == {False}
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,12 @@ OPEN = {"unanswered_is_final": False}
         (lambda r: answer(r, cost=-1.0), {}, "cost is -1.0"),
         (lambda r: answer(r, logprob=0.5), {}, "logprob is 0.5"),
         (lambda r: answer(r, kept=not r.prefix, code="a\nb"), {}, "kept is False"),
+        (lambda r: answer(r, finish="step"), {}, "'step' where no steps were wanted"),
+        (
+            lambda r: answer(r, finish="step" if r.steps else "stop"),
+            {},
+            "one whole step and the line that opens the next were wanted",
+        ),
         (lambda r: r.key, {}, "an answer is a str: expected interfaces.Sample"),
         (answer, {"batch": 0}, "batch is 0"),
         (answer, {"transport": {"device"}}, "transport names 'device', which is no argument"),

@@ -1,7 +1,7 @@
 """Verbs on runs, laboratories and files; those of the command line that need a file or two."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from funprm.commands.judge import SuiteName
     from funprm.commands.judged import Judged
     from funprm.commands.merge import Merged
+    from funprm.commands.plan import Plan
+    from funprm.commands.quality import QualityTable
+    from funprm.commands.robustness import Robustness
     from funprm.records import Split
 
 
@@ -65,6 +68,30 @@ def run_stage(
     part = Shard.parse(shard) if shard else None
     with shown_by(progress) as shown:
         stages.run_stage(load_config(Path(config), settings), shown, stage, part)
+
+
+def plan(
+    config: str | Path,
+    settings: Settings | None = None,
+    *,
+    pilot: bool = False,
+    problems: int = 20,
+    progress: Shown = False,
+) -> "Plan":
+    """What a run will take, as a pilot of a few problems shows; the result prints its table.
+
+    Args:
+        config: a run's TOML file.
+        settings: in place of the file's.
+        pilot: run the pilot, or what is missing of it; its records are part of the run.
+        problems: of the pilot, of each split.
+        progress: see the module.
+    """
+    from funprm.commands import plan as work
+
+    with shown_by(progress) as shown:
+        wanted = load_config(Path(config), settings)
+        return work.plan(wanted, shown, pilot=pilot, per_split=problems)
 
 
 def merge(folders: Sequence[str | Path], output: str | Path | None = None) -> "Merged":
@@ -200,6 +227,53 @@ def compare(runs: Sequence[str | Path], selectors: Sequence[str] = ()) -> "Compa
     from funprm.commands import compare as work
 
     return work.compare([str(run) for run in runs], selectors)
+
+
+def check_scorer(
+    config: str | Path,
+    settings: Settings | None = None,
+    *,
+    n: int = 200,
+    edits: Sequence[str] = (),
+    progress: Shown = False,
+) -> "Robustness":
+    """How far a run's scores move when its candidates are edited, and do the same as before.
+
+    Args:
+        config: a run's TOML file; its programs are judged, and its models trained.
+        settings: in place of the file's.
+        n: programs, about.
+        edits: names of edits; empty: all.
+        progress: see the module.
+
+    Raises:
+        StoreError: the run is not as far.
+    """
+    from funprm.commands.robustness import robustness
+
+    with shown_by(progress) as shown:
+        return robustness(load_config(Path(config), settings), shown, programs=n, edits=edits)
+
+
+def quality(
+    files: Sequence[str | Path],
+    *,
+    by: str = "",
+    where: Mapping[str, str] | None = None,
+    everything: bool = False,
+) -> "QualityTable":
+    """How readable programs are, and how groups of them differ; the result prints its table.
+
+    Args:
+        files: rows with a problem's id, `code` and `passed`; several files are groups.
+        by: a field whose values make groups, such as `model`.
+        where: values that fields of a program must have.
+        everything: count programs that fail, too.
+    """
+    from funprm.commands import quality as work
+
+    paths = [Path(file) for file in files]
+    return work.quality(paths, by=by, where=where, everything=everything)
 
 
 def check_dataset(

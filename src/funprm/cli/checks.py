@@ -3,13 +3,22 @@
 import argparse
 from typing import Any
 
-from funprm.cli.shared import add_set, overrides, print_counts, print_json, settings_of, write
+from funprm.cli.shared import (
+    add_run_arguments,
+    add_set,
+    overrides,
+    print_counts,
+    print_json,
+    settings_of,
+    write,
+)
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type private)
-    """`check-prompt`, `check-dataset`, `validate-problems` and `doctor`."""
+    """`check-prompt`, `check-dataset`, `check-scorer`, `validate-problems` and `doctor`."""
     _add_check_prompt(verbs)
     _add_check_dataset(verbs)
+    _add_check_scorer(verbs)
     _add_others(verbs)
 
 
@@ -26,6 +35,23 @@ def _add_check_dataset(verbs: Any) -> None:  # noqa: ANN401
     add_set(check, "a setting, such as dataset.path=data; can be repeated")
     check.add_argument("--json", action="store_true", help="print all counts and ids as JSON")
     check.set_defaults(call=_check_dataset)
+
+
+def _add_check_scorer(verbs: Any) -> None:  # noqa: ANN401
+    check = verbs.add_parser(
+        "check-scorer",
+        help="how far scores move when programs are edited without changing what they do",
+        description="Puts praise into comments and docstrings, removes docstrings, adds dead code, "
+        "renames helpers and reorders functions of a run's candidates, and scores them again with "
+        "its models and scorers.",
+    )
+    add_run_arguments(check)
+    check.add_argument("-n", type=int, default=200, help="programs, about (default %(default)s)")
+    check.add_argument(
+        "--edit", action="append", default=[], metavar="NAME",
+        help="only this edit, such as 'dead code'; can be repeated",
+    )  # fmt: skip
+    check.set_defaults(call=_check_scorer)
 
 
 def _add_others(verbs: Any) -> None:  # noqa: ANN401
@@ -83,6 +109,16 @@ def _check_prompt(arguments: argparse.Namespace) -> None:
         arguments.problems, styles=styles, **asked, settings=settings, progress=True
     )
     print_counts(check, arguments.json)
+
+
+def _check_scorer(arguments: argparse.Namespace) -> None:
+    from funprm.api.runs import check_scorer
+
+    settings = settings_of(arguments)
+    found = check_scorer(
+        arguments.config, settings, n=arguments.n, edits=arguments.edit, progress=True
+    )
+    print_counts(found, arguments.json)
 
 
 def _validate(arguments: argparse.Namespace) -> None:

@@ -12,10 +12,11 @@ _JUDGE_OPTIONS = ("workers", "compat", "python", "require_isolation")
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type private)
-    """`steps`, `judge`, `grade` and `import`."""
+    """`steps`, `judge`, `grade`, `quality` and `import`."""
     _add_steps(verbs)
     _add_judge(verbs)
     _add_grade(verbs)
+    _add_quality(verbs)
     _add_import(verbs)
 
 
@@ -57,8 +58,8 @@ def _add_grade(verbs: Any) -> None:  # noqa: ANN401
     )
     grade.add_argument(
         "files", type=Path, nargs="+", metavar="FILE",
-        help="outputs of LiveCodeBench's runner or for its custom evaluator, of EvalPlus or "
-        "BigCodeBench, or rows of programs; the form is recognised",
+        help="outputs of LiveCodeBench's runner or for its custom evaluator, of EvalPlus, "
+        "BigCodeBench or lm-eval, or rows of programs; the form is recognised",
     )  # fmt: skip
     grade.add_argument(
         "--benchmark", required=True, metavar="NAME",
@@ -73,6 +74,28 @@ def _add_grade(verbs: Any) -> None:  # noqa: ANN401
     )
     _add_judging(grade)
     grade.set_defaults(call=_grade)
+
+
+def _add_quality(verbs: Any) -> None:  # noqa: ANN401
+    quality = verbs.add_parser(
+        "quality",
+        help="how readable programs are: functions, length, complexity, docstrings, dead code",
+        description="Measures programs by their syntax trees and compares groups of them problem "
+        "by problem; programs that fail are left out.",
+    )
+    quality.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE",
+        help="rows with problem_id (or task_id, question_id), code and passed; several files are "
+        "groups",
+    )  # fmt: skip
+    quality.add_argument("--by", default="", metavar="FIELD", help="groups, such as model")
+    quality.add_argument(
+        "--where", action="append", default=[], metavar="FIELD=VALUE",
+        help="only programs whose field has this value; can be repeated",
+    )  # fmt: skip
+    quality.add_argument("--all", action="store_true", help="count programs that fail, too")
+    quality.add_argument("--json", action="store_true", help="print everything as JSON")
+    quality.set_defaults(call=_quality)
 
 
 def _add_import(verbs: Any) -> None:  # noqa: ANN401
@@ -145,6 +168,14 @@ def _grade(arguments: argparse.Namespace) -> int:
     )
     print_counts(grades, arguments.json)
     return grades.exit_code
+
+
+def _quality(arguments: argparse.Namespace) -> None:
+    from funprm.api.runs import quality
+
+    where = dict(condition.partition("=")[::2] for condition in arguments.where)
+    table = quality(arguments.files, by=arguments.by, where=where, everything=arguments.all)
+    print_counts(table, arguments.json)
 
 
 def _judge_settings(arguments: argparse.Namespace) -> dict[str, Any]:

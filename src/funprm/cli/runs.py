@@ -64,6 +64,13 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401  (argparse keeps the type pri
         verb.set_defaults(call=_stage)
     _add_compare(verbs)
     _add_export(verbs)
+    plan = verbs.add_parser("plan", help="what a run will take: tokens, money, time, disk")
+    add_run_arguments(plan)
+    plan.add_argument("--pilot", action="store_true", help="run a few problems to find out")
+    plan.add_argument(
+        "--problems", type=int, default=20, help="of the pilot, of each split (default %(default)s)"
+    )
+    plan.set_defaults(call=_plan)
     merge = verbs.add_parser("merge", help="bring the records of shards and folders into one")
     merge.add_argument("folders", nargs="+", metavar="FOLDER", help="run folders of one file")
     merge.add_argument("--output", help="a run folder, in place of the first of these")
@@ -156,6 +163,14 @@ def _train_together(arguments: argparse.Namespace, rank: int) -> None:
     config = load_config(arguments.config, settings_of(arguments))
     with closing(progress_for(io.StringIO() if rank else None)) as progress:
         train_together(config, progress, first=rank == 0)
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from funprm.api.runs import plan
+
+    asked = {name: getattr(arguments, name) for name in ("pilot", "problems")}
+    found = plan(arguments.config, settings_of(arguments), **asked, progress=True)
+    print_counts(found, arguments.json)
 
 
 def _merge(arguments: argparse.Namespace) -> None:

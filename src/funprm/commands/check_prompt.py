@@ -5,12 +5,12 @@ records and keys as any run, so that an interrupted call goes on where it was.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from funprm.commands.problems import checked, given, read_problems
+from funprm.commands.problems import Chosen, checked, given, read_problems
 from funprm.commands.solve import execute
 from funprm.config import RunConfig, load_config, read_template
 from funprm.errors import ConfigError, DataError, nearest
@@ -21,7 +21,7 @@ from funprm.pipeline.loading import load
 from funprm.pipeline.run import Run
 from funprm.pipeline.sampling import generate, segment
 from funprm.prompts import STYLES, example_names
-from funprm.records import Generation, Json, Problem, Split, key_of
+from funprm.records import Generation, Json, Problem, Split
 
 PLAIN = "plain"
 """The style that others are compared with."""
@@ -137,19 +137,6 @@ def _cells(result: StyleResult) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True)
-class _Problems:
-    """A data set of the problems that are tried."""
-
-    problems: Sequence[Problem]
-
-    def identity(self) -> Mapping[str, Json]:
-        return {"problems": key_of([asdict(problem) for problem in self.problems])}
-
-    def load(self) -> Iterator[Problem]:
-        yield from self.problems
-
-
 def check_prompt(  # noqa: PLR0913  (half of them have defaults)
     name: str,
     settings: Mapping[str, Any],
@@ -232,7 +219,7 @@ def _prompt(style: str) -> str:
 def _tried(
     config: RunConfig, problems: Sequence[Problem], label: str, progress: Progress
 ) -> StyleResult:
-    with Run(config, progress, _Problems(problems)) as run:
+    with Run(config, progress, Chosen(problems)) as run:
         for stage in (load, generate, segment):
             stage(run)
         run.rollouts, run.verdicts, run.scores = {}, {}, {}

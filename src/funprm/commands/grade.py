@@ -262,19 +262,13 @@ def _share(interval: Interval | None) -> str:
 
 
 def _told(difference: Difference, first: str) -> str:
-    exact = ""
-    if difference.test is not None:
-        exact = f", won / lost {won_lost(difference.test)}, p = {p_value(difference.test)}"
-    if (
-        difference.adjusted is not None
-        and difference.test
-        and difference.adjusted > difference.test.p
-    ):
-        exact += f" ({adjusted(difference.adjusted)} for all files, Holm)"
+    exact, test, holm_p = "", difference.test, difference.adjusted
+    if test is not None:
+        exact = f", won / lost {won_lost(test)}, p = {p_value(test)}"
+    if test is not None and holm_p is not None and holm_p > test.p:
+        exact += f" ({adjusted(holm_p)} for all files, Holm)"
     if difference.resolution is not None:
-        exact += (
-            f"; {wording.resolution(difference.resolution).replace('two selectors', 'the two')}"
-        )
+        exact += f"; {wording.resolution(difference.resolution, 'the two')}"
     return (
         f"{difference.name} against {first}: {points(difference.difference.estimate)} "
         f"{bounds(difference.difference, signed=True)} on {difference.problems} problems{exact}"

@@ -1,6 +1,5 @@
 """One problem and its programs in memory: judged, scored and selected without a run folder."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +7,13 @@ from random import Random
 from typing import TypeVar, overload
 
 from funprm.commands.solve import OpenedPrm, OpenedScorer, best_without_model
+from funprm.commands.trained_model import cut_for, model_folder
 from funprm.config import RolloutConfig
-from funprm.errors import DataError, ModelError, missing_package
+from funprm.errors import DataError, missing_package
 from funprm.evaluation.aggregation import AGGREGATORS, aggregator
 from funprm.evaluation.selection import PUBLIC, Candidate, Selector, parse_selector
 from funprm.interfaces import Executor, Job, Scorer
 from funprm.pipeline.selecting import candidate, share
-from funprm.prm.reading import Reading
 from funprm.prompts import render_statement
 from funprm.python_source import parsed
 from funprm.records import Generation, LabelledProgram, Problem, Status, Suite, Verdict, key_of
@@ -214,12 +213,6 @@ class ProcessRewardModel:
         return f"ProcessRewardModel({str(self.folder)!r})"
 
 
-def cut_for(reading: Reading, code: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Ends and names of a program's steps, as a model's training cut programs."""
-    known = reading.max_steps
-    return find_steps(code, max_steps=RolloutConfig().max_steps if known is None else known)
-
-
 class ProgramScorer:
     """A scorer of others, with the verb of a reward model: `score(problem, programs)`.
 
@@ -259,30 +252,6 @@ class ProgramScorer:
 
 def _names(names: tuple[str, ...], values: Sequence[float]) -> tuple[str, ...]:
     return ("whole program",) if len(values) == 1 < len(names) else names
-
-
-_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-
-
-def model_folder(name: str) -> Path:
-    """The folder of a model; one of the hub is downloaded first, or taken from its cache.
-
-    Raises:
-        ModelError: the hub did not give it.
-    """
-    folder = Path(name).expanduser()
-    if folder.exists() or not _HUB_NAME.fullmatch(name):
-        return folder
-    import huggingface_hub
-
-    try:
-        return Path(huggingface_hub.snapshot_download(name))
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0][:200]
-        raise ModelError(
-            f"no reward model {name!r}: it is no folder here, and the hub did not give it "
-            f"({reason}); expected a folder that training wrote, or a reachable hub name"
-        ) from error
 
 
 # --- select ----------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The problems that a verb is given: a data set's name, a run's file, or a file of problems."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from funprm import registry
 from funprm.config import ComponentConfig, load_config
 from funprm.datasets.jsonl import read_problem
 from funprm.errors import ConfigError, DataError, InputError, nearest
-from funprm.records import Problem
+from funprm.records import Json, Problem, key_of
 from funprm.row_files import decoded, raw_rows
 
 
@@ -34,6 +34,21 @@ class Unusable:
     """Empty where the row does not tell."""
     fault: str
     """One line that begins with the row's place."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A data set of problems that are in memory."""
+
+    problems: Sequence[Problem]
+
+    def identity(self) -> Mapping[str, Json]:
+        """All that is in them; their keys leave limits out."""
+        return {"problems": key_of([asdict(problem) for problem in self.problems])}
+
+    def load(self) -> Iterator[Problem]:
+        """All of them."""
+        yield from self.problems
 
 
 def given(name: str, settings: Mapping[str, Any]) -> Given:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from funprm.commands.one_problem import cut_for, model_folder
+from funprm.commands.trained_model import cut_for, model_folder
 from funprm.errors import InputError, missing_package
 from funprm.records import Json, LabelledProgram
 from funprm.steps import step_texts

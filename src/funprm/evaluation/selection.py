@@ -61,6 +61,8 @@ class Selector:
     """None: candidates are worth what they agree with each other (`majority`)."""
     filtered: bool = False
     """True: only candidates that pass the most public tests are considered."""
+    weight: Value | None = None
+    """How much a candidate's agreement counts, in [0, 1]; None: as much as any other's."""
 
     def __call__(self, candidates: Sequence[Candidate], rng: Random) -> int:
         """The position of the chosen candidate.
@@ -85,7 +87,8 @@ class Selector:
 
     def _knows(self, candidate: Candidate) -> bool:
         if self.value is None:
-            return any(candidate.outputs or ())
+            weighed = self.weight is None or self.weight(candidate) is not None
+            return weighed and any(candidate.outputs or ())
         return self.value(candidate) is not None
 
 
@@ -100,6 +103,7 @@ def parse_selector(
     | `oracle` | one that passes the hidden tests, if there is one: pass@N |
     | `public_tests` | one that passes the most public tests |
     | `majority` | one whose outputs most candidates share (MBR-exec, arXiv 2204.11454) |
+    | `majority:MODEL`, `majority:MODEL:AGGREGATOR` | likewise, each counted by its score |
     | `self_certainty` | the greatest self-certainty (arXiv 2502.18581) |
     | `likelihood` | the greatest mean log-probability per token that has one |
     | `score:MODEL`, `score:MODEL:AGGREGATOR` | the greatest aggregated step score |
@@ -118,10 +122,14 @@ def parse_selector(
     """
     filtered = name.startswith(PUBLIC + "+")
     base = name.removeprefix(PUBLIC + "+")
-    if base.startswith("score:"):
-        return Selector(name, _score_value(base, aggregators, default), filtered)
+    kind, colon, scores = base.partition(":")
+    if colon and kind in ("score", "majority"):
+        value = _score_value(base, scores, aggregators, default)
+        if kind == "score":
+            return Selector(name, value, filtered)
+        return Selector(name, None, filtered, _checked_weight(base, value))
     if base not in _VALUES:
-        known = [*_VALUES, "score:MODEL", "score:MODEL:AGGREGATOR"]
+        known = [*_VALUES, "score:MODEL", "score:MODEL:AGGREGATOR", "majority:MODEL"]
         raise ConfigError(
             f"unknown selector {name!r}: {nearest(base, known)} (each also as {PUBLIC}+NAME)"
         )
@@ -207,7 +215,8 @@ class _Worth:
     """What a selector knows of the candidates, as arrays.
 
     `first` [M] decides (public tests, or constant); ties go on to `second` [M], each candidate's
-    own value, or, for majority, to the sum of `agreement` [M, M] over the survivors.
+    own value, or, for majority, to the sum of `agreement` [M, M] over the survivors, each counted
+    by its `weight` [M].
     """
 
     def __init__(self, selector: Selector, candidates: Sequence[Candidate]) -> None:
@@ -219,6 +228,8 @@ class _Worth:
         self.agreement: NDArray[np.int64] | None = None
         if selector.value is None:
             self.agreement = _agreement(candidates)
+            weight = selector.weight or (lambda _: 1.0)
+            self.weight = np.array([weight(c) or 0.0 for c in candidates])
         else:
             self.second = _ranked_last([selector.value(c) for c in candidates])
 
@@ -235,7 +246,7 @@ class _Worth:
             second = self.second[subsets]
         else:
             pairs = self.agreement[subsets[:, :, None], subsets[:, None, :]]
-            second = np.einsum("sij,sj->si", pairs, alive).astype(np.float64)
+            second = np.einsum("sij,sj->si", pairs, alive * self.weight[subsets])
         # Not -inf: a survivor without information has that, and still ranks above the dropped.
         top = np.where(alive, second, -np.inf).max(axis=1, keepdims=True)
         marks: NDArray[np.bool_] = alive & (second == top)
@@ -276,8 +287,25 @@ def _ranked_last(values: Sequence[float | None]) -> NDArray[np.float64]:
     return np.where(np.isnan(filled), -np.inf, np.maximum(filled, np.finfo(np.float64).min))
 
 
-def _score_value(base: str, aggregators: Mapping[str, Aggregator], default: str) -> Value:
-    model, colon, how = base.removeprefix("score:").rpartition(":")
+def _checked_weight(base: str, value: Value) -> Value:
+    """A score as a weight: logarithms and log-odds are none."""
+
+    def weight(candidate: Candidate) -> float | None:
+        found = value(candidate)
+        if found is not None and not 0.0 <= found <= 1.0:
+            raise DataError(
+                f"selector {base!r}: {found:.4g} is no weight in [0, 1]: use the aggregator mean, "
+                "last or min"
+            )
+        return found
+
+    return weight
+
+
+def _score_value(
+    base: str, scores: str, aggregators: Mapping[str, Aggregator], default: str
+) -> Value:
+    model, colon, how = scores.rpartition(":")
     if not colon:
         model, how = how, default
     if not model:

@@ -13,6 +13,8 @@ from funprm.report.model_card import about_run
 
 def write_cards(run: Run, data: ReportData) -> None:
     """Puts data, numbers and isolation into the cards of all models."""
+    if not run.trained:
+        return
     config = run.config
     policy = config.needed_policy()
     parts = {

@@ -1,7 +1,7 @@
 """Programs, steps and rollouts: the stages that ask policies."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -37,18 +37,16 @@ def _asked(run: Run) -> list[Problem]:
     return [p for p in run.problems.values() if run.takes("generate", p.problem_id)]
 
 
-def _program_requests(run: Run) -> list[Request]:
+def _program_requests(run: Run) -> Iterator[Request]:
     identity = run.policy.identity()
-    return [
-        _request("generation", identity, run, problem, "", index)
-        for problem in _asked(run)
-        for index in range(run.config.generate.n)
-    ]
+    for problem in _asked(run):
+        for index in range(run.config.generate.n):
+            yield _request("generation", identity, run, problem, "", index)
 
 
 def _generate(run: Run) -> None:
     """Sample the programs that are not stored into `generations.jsonl`."""
-    requests = _program_requests(run)
+    requests = list(_program_requests(run))
     indices = {r.key: r for r in requests}
     name = run.config.policy.name if run.config.policy else type(run.policy).__name__
     label = str(run.policy.identity().get("model", name))
@@ -165,21 +163,19 @@ segment: Stage = Stage(
 # --- rollout ---------------------------------------------------------------------------------
 
 
-def _rollout_requests(run: Run) -> list[Request]:
+def _rollout_requests(run: Run) -> Iterator[Request]:
     if not run.config.rollout.k:
-        return []
+        return
     prefixes = dict(prefixes_of(run))
     identity = run.completer.identity() if prefixes else {}
-    return [
-        _request("rollout", identity, run, problem, prefix, index)
-        for problem, prefix in prefixes.values()
-        for index in range(run.config.rollout.k)
-    ]
+    for problem, prefix in prefixes.values():
+        for index in range(run.config.rollout.k):
+            yield _request("rollout", identity, run, problem, prefix, index)
 
 
 def _rollout(run: Run) -> None:
     """Complete prefixes into `rollouts.jsonl`."""
-    requests = _rollout_requests(run)
+    requests = list(_rollout_requests(run))
     wanted = {request.key: request for request in requests}
 
     def record(sample: Sample) -> Rollout:
@@ -275,7 +271,7 @@ def _request(
     )
 
 
-def _keys(requests: Sequence[Request]) -> Iterator[tuple[str, str]]:
+def _keys(requests: Iterable[Request]) -> Iterator[tuple[str, str]]:
     return ((request.key, request.problem.problem_id) for request in requests)
 
 

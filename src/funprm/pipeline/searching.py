@@ -121,7 +121,7 @@ def _measured(path: Sequence[Node]) -> dict[str, Json]:
         if certain
         else None,
         seconds=total.seconds,
-        cost=total.cost,
+        cost=math.fsum(node.cost for node in path),
     )
 
 
@@ -148,6 +148,7 @@ def _told(run: Run) -> Outcome:
             problems_without_programs=sum(name not in answered for name in run.problems),
             completion_tokens=total.written,
             prompt_tokens=total.read,
+            score_tokens=total.scored,
             cost=round(total.cost, 6),
             **Counter(item.finish for item in programs if item.finish != "stop"),
         ),

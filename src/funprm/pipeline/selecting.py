@@ -203,7 +203,7 @@ def _model_of(selector: str) -> str:
     """The model or scorer whose scores a selector goes by; empty: none."""
     base = selector.removeprefix(f"{PUBLIC}+")
     kind, _, rest = base.partition(":")
-    return rest.partition(":")[0] if kind == "score" else ""
+    return rest.partition(":")[0] if kind in ("score", "majority") else ""
 
 
 def _check_model(config: RunConfig, selector: str) -> None:

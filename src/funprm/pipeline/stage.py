@@ -228,7 +228,7 @@ class Grown(Generic[T]):
             if key not in planned:
                 others.add(key)
             elif key not in stored or self.counts(record):
-                stored[key], marks[key] = record, line
+                stored[key], marks[key] = record, _mark(line)
         left = [key for key in planned if key not in stored or not self.counts(stored[key])]
         named = key_of(left) if left else ""
         if left and (noted is None or noted.taken.left not in (named, ANY)):
@@ -250,6 +250,11 @@ class Grown(Generic[T]):
         shown = [f"{numbers[number]:,} of shard {number}/{count}" for number in sorted(numbers)]
         more = [f"and of {len(shown) - _NAMED} more"] if len(shown) > _NAMED else []
         return f": {', '.join(shown[:_NAMED] + more)}"
+
+
+def _mark(line: bytes) -> bytes:
+    """A line's digest, which is kept in its place."""
+    return blake2b(line, digest_size=16).digest()
 
 
 def digest(parts: Iterable[bytes]) -> str:

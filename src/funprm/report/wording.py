@@ -73,6 +73,8 @@ def selector_label(selector: str) -> str:
     base = selector.removeprefix("public_tests+")
     if base != selector:
         return f"Public tests, then {_lower(selector_label(base))}"
+    if base.startswith("majority:"):
+        return f"Majority weighted by {selector_label('score:' + base.removeprefix('majority:'))}"
     if not base.startswith("score:"):
         return _SELECTORS.get(base, base)
     model, colon, aggregator = base.removeprefix("score:").rpartition(":")
@@ -141,13 +143,13 @@ def adjusted(p: float | None) -> str:
     return p_value(None if p is None else McNemar(p, 0, 0))
 
 
-def resolution(found: Resolution) -> str:
-    """What a set of problems can show, as a sentence.
+def resolution(found: Resolution, sides: str = "two selectors") -> str:
+    """What a set of problems can show of two sides, as a sentence.
 
     >>> resolution(Resolution(problems=5, discordant=0.2, difference=None))
     '5 problems can show no difference at p < 0.05.'
     """
-    where = f"where two selectors differ on {percent(found.discordant)} % of them"
+    where = f"where {sides} differ on {percent(found.discordant)} % of them"
     if found.difference is None:
         return f"{found.problems:,} problems can show no difference at p < {LEVEL}."
     return (

@@ -136,7 +136,7 @@ def top_probabilities(choice: Mapping[str, Json]) -> list[tuple[str, float]]:
     first = content[0] if isinstance(content, list) and content else None
     top = first.get("top_logprobs") if isinstance(first, dict) else None
     return [
-        (str(item["token"]), math.exp(min(0.0, float(item["logprob"]))))
+        (str(item.get("token", "")), math.exp(min(0.0, float(item["logprob"]))))
         for item in (top if isinstance(top, list) else ())
         if isinstance(item, dict) and isinstance(item.get("logprob"), int | float)
     ]

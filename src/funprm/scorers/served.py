@@ -61,7 +61,7 @@ class ServedScorer(Remote):
             raise ConfigError(
                 f"api = {self.api!r}: expected one of {', '.join(get_args(Endpoint))}"
             )
-        if self.api.startswith("sglang") and not self.tokenizer:
+        if self._sends_text and not self.tokenizer:
             raise ConfigError(
                 f"api = {self.api!r} takes text: set tokenizer to the model's folder or hub name"
             )
@@ -74,8 +74,13 @@ class ServedScorer(Remote):
             "model": self.model,
             "api": self.api,
             **self._chat.identity(),
+            "template": str(self._template.chat_template) if self._sends_text else "",
             "read": [self.step_end, self.label, self.activation, self.scale],
         }
+
+    @property
+    def _sends_text(self) -> bool:
+        return self.api.startswith("sglang")
 
     @property
     def endpoint(self) -> tuple[str, str]:
@@ -86,7 +91,7 @@ class ServedScorer(Remote):
         """A program's scores, by one call."""
         turns = self._chat.of(program, self.step_end)
         body: dict[str, Json] = {"model": self.model}
-        if self.api.startswith("sglang"):
+        if self._sends_text:
             body["input"] = render(self._template, turns)
         else:
             body["messages"] = turns

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 
 from funprm.errors import ConfigError, PolicyError
-from funprm.interfaces import Executor, Job, Policy, Progress, Scorer
+from funprm.interfaces import Executor, Job, PaidScores, Policy, Progress, Scorer
 from funprm.policies.asking import answers
 from funprm.prompts import render_statement
 from funprm.records import LabelledProgram, Problem, key_of
@@ -28,6 +28,8 @@ class Spent:
     """Tokens, those that were cut off or abandoned with them."""
     read: int = 0
     """Tokens of prompts and beginnings."""
+    scored: int = 0
+    """Tokens that a paid scorer took."""
     answers: int = 0
     seconds: float = 0.0
     cost: float = 0.0
@@ -39,9 +41,10 @@ def spent(nodes: Iterable[Node]) -> Spent:
     return Spent(
         written=sum(node.completion_tokens for node in counted),
         read=sum(node.prompt_tokens for node in counted),
+        scored=sum(node.score_tokens for node in counted),
         answers=len(counted),
         seconds=sum(node.seconds for node in counted),
-        cost=sum(node.cost for node in counted),
+        cost=sum(node.cost + node.score_cost for node in counted),
     )
 
 
@@ -109,7 +112,7 @@ class Grower:
 
         Raises:
             ConfigError: the search needs a reward model, or another prompt.
-            PolicyError: some parts could not be had; what was answered is stored.
+            PolicyError: some parts could not be had, or not scored; what was is stored.
         """
         if search.needs_scores and self.scorer is None:
             raise ConfigError(
@@ -126,13 +129,12 @@ class Grower:
                     candidates: list[list[Node]] = end.value
                     break
                 answered = self._answered(search, parts)
+        trees: dict[str, list[Node]] = {problem.problem_id: [] for problem in problems}
+        for node in self._used.values():
+            trees[node.problem_id].append(node)
         return [
-            Found(
-                problem_id=problem.problem_id,
-                candidates=tuple(programs),
-                tree=tuple(x for x in self._used.values() if x.problem_id == problem.problem_id),
-            )
-            for problem, programs in zip(problems, candidates, strict=True)
+            Found(problem_id=name, candidates=tuple(programs), tree=tuple(tree))
+            for (name, tree), programs in zip(trees.items(), candidates, strict=True)
         ]
 
     def _answered(self, search: Strategy, parts: Sequence[Part]) -> Answers:
@@ -191,12 +193,22 @@ class Grower:
             if scores is None:
                 missing += 1
             else:
-                self._keep(replace(node, model=self._model, scores=scores))
+                self._keep(self._scored(node, scores))
         if missing:
             raise PolicyError(
                 f"{missing} of {len(new)} parts of programs were not scored: all other scores "
                 "are stored; run the same command again to ask for the rest"
             )
+
+    def _scored(self, node: Node, scores: tuple[float, ...]) -> Node:
+        paid = scores if isinstance(scores, PaidScores) else PaidScores(scores)
+        return replace(
+            node,
+            model=self._model,
+            scores=tuple(paid),
+            score_tokens=paid.tokens,
+            score_cost=paid.cost,
+        )
 
     def _labelled(self, node: Node, problem: Problem) -> LabelledProgram:
         code = whole_steps(node)

@@ -100,7 +100,9 @@ def node_of(part: Part, asked: Request, sample: Sample) -> Node:
     """The node that an answer makes: cut where the wanted steps end, and the rest put after it."""
     stream, before = asked.continues or (asked.seed, 0)
     values = shared_fields(sample, Node)
-    if sample.kept and sample.finish != "empty":
+    # What is recorded is served whatever was to be continued.
+    values["kept"] = kept = sample.kept and sample.code.startswith(part.prefix)
+    if kept and sample.finish != "empty":
         values |= _cut(part, sample)
     return Node(
         **values,

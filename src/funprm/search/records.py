@@ -41,7 +41,10 @@ class Node:
     model: str = ""
     """Digest of the reward model that scored it; empty: not scored."""
     scores: tuple[float, ...] = ()
-    """Scores in [0, 1] of its whole steps; empty: they did not fit the model's input."""
+    """Scores in [0, 1] of its whole steps, or one of all; empty: they did not fit the input."""
+    score_tokens: int = 0
+    """What a paid scorer took for it."""
+    score_cost: float = 0.0
     passed: bool | None = None
     """Whether a complete program passes the public tests; None: not judged."""
 

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from funprm.errors import PolicyError
 from funprm.interfaces import Policy, Request, Sample
 from funprm.records import Problem, key_of, seed_of
+from funprm.steps import opening_lines
 from funprm.testing.exam import Faults, identity_faults, report
 
 
@@ -59,6 +61,7 @@ def _faults(policy: Policy, requests: list[Request], repeatable: bool) -> Faults
     if repeatable:
         yield from _repetition_faults(policy, requests, codes)
     yield from _prefix_faults(policy, requests, codes)
+    yield from _step_faults(policy, requests, codes if repeatable else {})
 
 
 def _attribute_faults(policy: Policy) -> Faults:
@@ -91,6 +94,8 @@ def _sample_faults(policy: Policy, requests: list[Request], found: list[Sample])
 def _value_faults(sample: Sample) -> Faults:
     if not isinstance(sample.code, str):
         yield f"code is a {type(sample.code).__name__}: expected text"
+    elif sample.finish == "step":
+        yield "finish is 'step' where no steps were wanted"
     elif (sample.finish == "empty") != (not sample.code.strip()):
         yield f"finish is {sample.finish!r} for the program {sample.code[:40]!r}"
     for name in ("prompt_tokens", "completion_tokens", "seconds", "cost"):
@@ -144,3 +149,20 @@ def _prefix_faults(policy: Policy, requests: list[Request], codes: dict[str, str
                     f"{sample.code[:40]!r}, where {prefix[:40]!r} was wanted"
                 )
                 return
+
+
+def _step_faults(policy: Policy, requests: list[Request], codes: dict[str, str]) -> Faults:
+    """What a policy that ends at a wanted step must do; one that knows no steps need not."""
+    for sample in policy.sample([replace(request, steps=1) for request in requests]):
+        if sample.finish != "step":
+            continue
+        opened = opening_lines(sample.code)
+        if len(opened) != 2 or not sample.code[: opened[-1]].endswith("\n"):
+            yield (
+                f"finish is 'step' for a program that begins with {sample.code[:40]!r}, where one "
+                "whole step and the line that opens the next were wanted"
+            )
+            return
+        if not codes.get(sample.key, sample.code).startswith(sample.code):
+            yield "a program that ends at a step is not the beginning of the one with its seed"
+            return

@@ -99,6 +99,17 @@ def test_mostly_failures_stop_the_policy() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_failures_after_many_answers_stop_the_policy_as_soon() -> None:
+    def fault(call: str, attempt: int) -> Fault:
+        return "500" if server.delivered.total() >= 300 else ""
+
+    with serve(Script(fault=fault)) as server:
+        tested = policy(server.url, retries=0, concurrency=4)
+        with pytest.raises(PolicyError, match="unanswered"):
+            list(tested.sample(requests(100, problems=10)))
+    assert server.attempts.total() <= 300 + 64 + 4
+
+
 def test_a_long_wait_ends_the_policy() -> None:
     def fault(call: str, attempt: int) -> Fault:
         return "429"

@@ -1,7 +1,7 @@
 """One `sample` of the API policy: many calls in flight, answers as they arrive."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 
 from funprm.errors import PolicyError
@@ -23,6 +23,8 @@ from funprm.policies.openai.transport import (
 
 _FAILURES_TO_STOP = 8
 """So many failures, if they outnumber the answers, show that the rest would fail, too."""
+_RECENT = 64
+"""Calls that are looked at for that: a server may fail after thousands of answers."""
 _MOST_MOVES = 8
 """So often a request goes to another server; one that loses each server is its own fault."""
 _NO_PREFILL = (
@@ -48,9 +50,8 @@ class Session:
         self._placement = Placement(())
         self._moves: Counter[str] = Counter()
         self._error: PolicyError | None = None
-        self._answered = 0
-        """Calls, not requests; so is the next."""
-        self._failed = 0
+        self._recent: deque[bool] = deque(maxlen=_RECENT)
+        """Of the last calls, whether they were answered."""
         self._reason = ""
 
     async def run(self, requests: Sequence[Request], concurrency: int, together: int) -> None:
@@ -76,7 +77,7 @@ class Session:
             await asyncio.gather(*workers)
             for watch in watches:
                 watch.cancel()
-        if self._error is None and self._failed > self._answered:
+        if self._error is None and self._mostly_failed():
             self._error = self._too_many_failures(self._servers[0])
         if self._error is not None:
             raise self._error
@@ -144,7 +145,7 @@ class Session:
     def _receive(
         self, group: Sequence[Request], server: Server, way: Way, answer: Answer
     ) -> "list[asyncio.Future[None]]":
-        self._answered += 1
+        self._recent.append(True)
         replies = read_replies(answer.body, len(group))
         prices = server.service.prices
         taken = [
@@ -166,13 +167,13 @@ class Session:
         self, group: Sequence[Request], server: Server, error: RejectedError
     ) -> "list[asyncio.Future[None]]":
         if concerns_content(error):
-            self._answered += 1
+            self._recent.append(True)
             refused = (
                 Sample(key=r.key, code="", finish="refused", kept=not r.prefix) for r in group
             )
             return [self._deliver(sample) for sample in refused]
         if lacks_room(error):  # the prompt alone fills the context: final, as a cut-off answer is
-            self._answered += 1
+            self._recent.append(True)
             return [self._deliver(Sample(key=r.key, code=r.prefix, finish="length")) for r in group]
         if refuses_prefill(error):
             self._stop(PolicyError(f"{server.url} {_NO_PREFILL} ({error})"))
@@ -199,14 +200,17 @@ class Session:
         if self._error is not None:
             return  # it was not sent, or not repeated, because all stops
         self._statistics.failed += len(group)
-        self._failed += 1
+        self._recent.append(False)
         self._reason = reason
-        if self._failed >= _FAILURES_TO_STOP and self._failed > self._answered:
+        if self._recent.count(False) >= _FAILURES_TO_STOP and self._mostly_failed():
             self._stop(self._too_many_failures(server))
 
+    def _mostly_failed(self) -> bool:
+        return self._recent.count(False) > self._recent.count(True)
+
     def _too_many_failures(self, server: Server) -> PolicyError:
-        asked = self._failed + self._answered
         return PolicyError(
-            f"{server.url} left {self._failed} of {asked} calls unanswered, "
+            f"{server.url} left {self._recent.count(False)} of the last {len(self._recent)} calls "
+            "unanswered, "
             f"the last one with: {self._reason}; check the policy's settings, or run again later"
         )

@@ -20,7 +20,8 @@ from funprm.records import Json
 CARD = "README.md"
 
 _RUN = re.compile(r"(?<=<!-- run -->\n).*?(?=\n<!-- /run -->)", re.DOTALL)
-_LICENCE = re.compile(r"\A---\n(?:.*\n)*?license:\s*(\S+)")
+_FRONT = re.compile(r"\A---\n(.*?)^---$", re.DOTALL | re.MULTILINE)
+_LICENCE = re.compile(r"^license:\s*(\S+)", re.MULTILINE)
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
@@ -34,7 +35,7 @@ def card_of(folder: Path, name: str, settings: Mapping[str, Json], marker_id: in
         marker_id: the token that ends a step.
     """
     base, reading = str(settings.get("base", "")), reading_of(settings, folder)
-    licence = _licence_of(base)
+    licence, kind = _licence_of(base), _kind(folder, settings)
     values = {
         "name": name,
         "version": __version__,
@@ -46,11 +47,11 @@ def card_of(folder: Path, name: str, settings: Mapping[str, Json], marker_id: in
         "aggregator": _AGGREGATORS.get(reading.aggregator, f"`{reading.aggregator}` of them"),
         "rule": reading.rule,
         "cap": f", into at most {reading.max_steps}" if reading.max_steps else "",
-        "library": "peft" if _kind(folder, settings) == "adapters" else "transformers",
+        "library": _LIBRARIES[kind],
         "facts": _facts(base, licence),
         "licence": _licence_text(licence),
     }
-    use = _text(f"{_kind(folder, settings)}.md").safe_substitute(values).rstrip()
+    use = _text(f"{kind}.md").safe_substitute(values).rstrip()
     card = _text("card.md").safe_substitute(values, use=use)
     known = about_run(folder)
     return _with_run(card, known) if known else card
@@ -80,6 +81,8 @@ def on_hub(base: str) -> bool:
     return bool(HUB_NAME.fullmatch(base)) and not Path(base).exists()
 
 
+_LIBRARIES = {"whole": "transformers", "adapters": "peft", "frozen": "funprm"}
+"""What opens a folder, by its kind."""
 _AGGREGATORS = {
     "mean": "the mean of its functions' scores",
     "last": "that of its last function (an outcome model)",
@@ -114,7 +117,8 @@ def _licence_of(base: str) -> str:
         card = cached if isinstance(cached, str) else None
     if card is None or not Path(card).is_file():
         return ""
-    found = _LICENCE.match(Path(card).read_text(encoding="utf-8", errors="replace"))
+    front = _FRONT.match(Path(card).read_text(encoding="utf-8", errors="replace"))
+    found = _LICENCE.search(front[1]) if front else None
     return found[1].strip("\"'") if found else ""
 
 
