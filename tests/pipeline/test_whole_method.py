@@ -64,17 +64,18 @@ def test_the_report_adds_to_the_models_cards(finished: Path) -> None:
 def test_every_stage_leaves_its_results(finished: Path) -> None:
     found = summary(finished)
     names = {row["selector"] for row in found["table"]}
-    assert {"random", "score:orm", "score:prm", "score:joint", "score:funprm", "oracle"} <= names
+    models = ("orm", "orm-pairs", "prm", "joint", "table", "funprm")
+    assert {"random", *(f"score:{model}" for model in models), "oracle"} <= names
     assert found["highlight"] == "score:funprm"
     assert {c["selector"] for c in found["contrasts"]} == names - {"score:funprm"}
     assert (finished / "report.html").stat().st_size > 10_000
     lines = (finished / "rewards.jsonl").read_text().splitlines()
     rewards = [json.loads(line) for line in lines]
     assert any(r.get("n", 0) == 2 for r in rewards)
-    corrected = (finished / "prm" / "funprm" / "corrected.jsonl").read_text().splitlines()
-    assert len(corrected) == len(
-        {r["prefix"] for r in rewards if r.get("n") and not r.get("final")}
-    )
+    measured = {r["prefix"] for r in rewards if r.get("n") and not r.get("final")}
+    for model in ("table", "funprm"):
+        corrected = finished / "prm" / model / "corrected.jsonl"
+        assert len(corrected.read_text().splitlines()) == len(measured)
 
 
 def test_killed_while_sampling_and_started_again(

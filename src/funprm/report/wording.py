@@ -20,8 +20,10 @@ _SELECTORS: Mapping[str, str] = {
 
 _MODELS: Mapping[str, str] = {
     "orm": "Outcome model",
+    "orm-pairs": "Outcome model, in pairs",
     "prm": "PRM, uncorrected",
     "joint": "PRM, joint",
+    "table": "PRM, the paper's correction",
     "funprm": "FunPRM",
 }
 
