@@ -48,8 +48,7 @@ def find_folder(model: str, revision: str = "") -> Path:
         revision: branch, tag or commit of a hub model; empty: its main branch.
 
     Raises:
-        ModelError: there is no such folder or hub model, or it has no configuration, weights
-            (safetensors) or tokenizer.
+        ModelError: there is no such model, or it lacks configuration, safetensors or tokenizer.
     """
     if model == TINY:
         folder = Path(str(importlib.resources.files("funprm") / "policies" / "tiny"))
@@ -301,9 +300,8 @@ def is_small(model: torch.nn.Module) -> bool:
 def fitting_threads(model: torch.nn.Module) -> Iterator[None]:
     """One thread for a small model on a CPU, as many as before for all others.
 
-    Its operations are too short to share: two threads gain a quarter at best on an idle machine,
-    and wait for each other, spinning, on a busy one (up to 27 times slower, measured). One thread
-    also makes results independent of the number of cores.
+    Its operations are too short to share: two threads gain a quarter at best, and wait for each
+    other on a busy machine (27 times slower, measured). Results do not depend on cores either.
     """
     on_cpu = next(model.parameters()).device.type == "cpu"
     before = torch.get_num_threads()
@@ -349,5 +347,4 @@ def quiet() -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

@@ -320,9 +320,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         ) from error
     if manifest.get("schema") != FORMAT:
         raise StoreError(
-            f"run folder {folder} has format {manifest.get('schema')}, this version "
-            f"writes {FORMAT}: give another `output` (policy 'replay' takes the programs from "
-            "the old generations.jsonl)"
+            f"run folder {folder} has format {manifest.get('schema')}, this version writes {FORMAT}: "
+            "give another `output` (policy 'replay' takes programs from the old generations.jsonl)"
         )
     return manifest
 
@@ -349,8 +348,3 @@ def _without(names: Collection[str], flat: Mapping[str, Json]) -> dict[str, Json
         for key, value in flat.items()
         if not any(key == name or key.startswith(f"{name}.") for name in names)
     }
-
-
-def by_key(records: Iterable[T]) -> dict[str, T]:
-    """Records by their `key`; of equal keys the last one counts (a later, better attempt)."""
-    return {record.key: record for record in records}  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from funprm.search.courses import Answers, Strategy
 from funprm.search.parts import Part, node_of, request, whole_steps
 from funprm.search.records import Node
 from funprm.steps import find_steps, step_texts
-from funprm.store import RecordFile, by_key
+from funprm.store import RecordFile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +104,7 @@ class Grower:
     def __post_init__(self) -> None:
         scorer = self.scorer
         self._model = key_of(dict(scorer.identity()), self.max_steps) if scorer else ""
-        self._nodes = by_key(self.file) if self.file else {}
+        self._nodes = {node.key: node for node in self.file or ()}
         self._used: dict[str, Node] = {}
 
     def grow(self, search: Strategy, problems: Sequence[Problem]) -> list[Found]:

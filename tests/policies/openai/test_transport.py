@@ -10,7 +10,7 @@ import pytest
 from funprm.errors import PolicyError
 from funprm.interfaces import Sample
 from funprm.policies.openai import transport
-from funprm.policies.openai.transport import retry_after
+from funprm.policies.openai.health import retry_after
 from funprm.testing.server import FAULTS, Fault, Script, Server, first, one_in, serve
 from tests.policies.openai.requests import policy, requests
 

@@ -1,6 +1,8 @@
-"""Whether a server answers, by what becomes of its calls."""
+"""Whether a server answers, by what becomes of its calls, and when to ask it again."""
 
-from collections.abc import Sequence
+import email.utils
+import re
+from collections.abc import Mapping, Sequence
 
 FAILURES_TO_LOSE = 4
 """Attempts in a row, of any calls, whose failure shows that a server is not well."""
@@ -40,3 +42,22 @@ def of_servers(urls: Sequence[str]) -> list[Health]:
     for health in found:
         health.others = [other for other in found if other is not health]
     return found
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that a response asks to wait; None where it does not say.
+
+    Args:
+        headers: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date (RFC 9110,
+            section 10.2.3).
+        now: seconds since the epoch.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        text = headers.get(name, "").strip()
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            return float(text) * unit
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, date.timestamp() - now)

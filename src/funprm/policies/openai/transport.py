@@ -10,7 +10,6 @@ the same `Idempotency-Key`, which servers that know it use to charge once.
 """
 
 import asyncio
-import email.utils
 import functools
 import json
 import os
@@ -28,7 +27,7 @@ import httpx
 
 from funprm.errors import PolicyError
 from funprm.policies.openai.budget import Statistics
-from funprm.policies.openai.health import Health
+from funprm.policies.openai.health import Health, retry_after
 from funprm.records import Json
 
 FIRST_PAUSE = 0.5
@@ -323,25 +322,6 @@ def authorization(variable: str) -> dict[str, str]:
             "ASCII): set it to the key alone"
         )
     return {"Authorization": f"Bearer {key}"} if key else {}
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that a response asks to wait; None where it does not say.
-
-    Args:
-        headers: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date (RFC 9110,
-            section 10.2.3).
-        now: seconds since the epoch.
-    """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name, "").strip()
-        if re.fullmatch(r"\d+(\.\d+)?", text):
-            return float(text) * unit
-    try:
-        date = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, date.timestamp() - now)
 
 
 @functools.cache
