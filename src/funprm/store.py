@@ -320,8 +320,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         ) from error
     if manifest.get("schema") != FORMAT:
         raise StoreError(
-            f"run folder {folder} has format {manifest.get('schema')}, this version writes {FORMAT}: "
-            "give another `output` (policy 'replay' takes programs from the old generations.jsonl)"
+            f"run folder {folder} has format {manifest.get('schema')}, not {FORMAT} as today: give "
+            "another `output` (policy 'replay' takes the programs from the old generations.jsonl)"
         )
     return manifest
 
