@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from funprm.disk import write_atomically
 from funprm.errors import RecordError, StoreError
 from funprm.records import CaseResult, Generation, Status, Steps, Verdict, key_of
-from funprm.store import RecordFile, RunFolder, by_key, read_records
+from funprm.store import RecordFile, RunFolder, read_records
 
 
 def steps(name: str) -> Steps:
@@ -55,11 +55,6 @@ def test_a_corrupt_line_is_named_by_file_and_number(tmp_path: Path) -> None:
     path.write_bytes(lines[0] + b'{"key": 3}\n' + lines[1])
     with pytest.raises(RecordError, match=r"steps\.jsonl:2: not a Steps record"):
         list(read_records(path, Steps))
-
-
-def test_of_equal_keys_the_last_record_counts() -> None:
-    first, second = steps("a"), Steps(key="a", ends=(9,), names=("g",))
-    assert by_key([first, second]) == {"a": second}
 
 
 def test_a_full_device_is_one_line() -> None:

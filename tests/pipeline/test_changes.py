@@ -241,7 +241,7 @@ def test_a_folder_of_an_earlier_format_is_refused_in_one_line(world: World, tmp_
     run(world, tmp_path / "run")
     path = tmp_path / "run" / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 1}))
-    with pytest.raises(StoreError, match="format 1, this version writes 2: give another `output`"):
+    with pytest.raises(StoreError, match="format 1, not 2 as today: give another `output`"):
         run(world, tmp_path / "run")
 
 

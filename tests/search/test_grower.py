@@ -15,7 +15,7 @@ from funprm.search.grower import Grower
 from funprm.search.records import Node
 from funprm.search.repair import Repair
 from funprm.search.smc import Smc
-from funprm.store import RecordFile, by_key
+from funprm.store import RecordFile
 from tests.commands.conftest import FakeJudge
 from tests.search.toy import PROBLEM, ToyPolicy, ToyScorer
 
@@ -56,7 +56,7 @@ def test_an_interruption_before_scores_costs_no_answer(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Grower(ToyPolicy(), Broken(), file=file(tmp_path)).grow(Beam(), [PROBLEM])
-    assert sum(bool(node.scores) for node in by_key(file(tmp_path)).values()) == 2
+    assert sum(bool(node.scores) for node in file(tmp_path)) == 2
     policy, scorer = ToyPolicy(), ToyScorer()
     (found,) = Grower(policy, scorer, file=file(tmp_path)).grow(Beam(), [PROBLEM])
     assert found == Beam().run(PROBLEM, ToyPolicy(), ToyScorer())

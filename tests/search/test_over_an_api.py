@@ -11,7 +11,7 @@ from funprm.policies.openai.policy import OpenAIPolicy
 from funprm.search.beam import Beam
 from funprm.search.grower import Found, Grower
 from funprm.search.records import Node
-from funprm.store import RecordFile, by_key
+from funprm.store import RecordFile
 from funprm.testing.server import Fault, Server, one_in
 from tests.policies.openai.tiny_server import serve_policy
 from tests.search.toy import PROBLEM, ToyPolicy, ToyScorer, bodies_of, program
@@ -72,7 +72,7 @@ def test_a_budget_that_is_used_up_loses_nothing(tmp_path: Path) -> None:
         policy.budget_tokens, policy.max_tokens = 160, 8
         with pytest.raises(PolicyError, match="budget"):
             grow(policy, tmp_path)
-        stored = by_key(file(tmp_path))
+        stored = {node.key: node for node in file(tmp_path)}
         assert stored
         assert len(stored) == server.delivered.total()
         policy.budget_tokens = 0
