@@ -107,10 +107,14 @@ class TrainConfig:
     @property
     def summary(self) -> str:
         """What the model learns from, in words."""
-        if self.outcome_only:
-            return "outcomes"
-        parts = ["steps", *(["clean outcomes"] if self.clean_outcomes else [])]
-        return ", ".join([*parts, *([self.correction.name] if self.corrects else [])])
+        parts = {
+            "outcomes": self.outcome_only,
+            "steps": not self.outcome_only,
+            "clean outcomes": not self.outcome_only and self.clean_outcomes,
+            self.correction.name: self.corrects,
+            "pairs": self.pairwise > 0,
+        }
+        return ", ".join(name for name, holds in parts.items() if holds)
 
     def aggregator(self, wanted: str = "mean") -> str:
         """The aggregator for the model's step scores where `wanted` is that of all others."""

@@ -48,7 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_report_adds_to_the_models_cards(finished: Path) -> None:
     card = (finished / "prm" / "funprm" / "model" / "README.md").read_text()
-    assert "from `tiny` on steps, clean outcomes, table" in card
+    assert "from `tiny` on steps, clean outcomes, posterior, pairs" in card
     assert "6 train, 3 meta, 3 validation, 4 test. No problem is in two splits." in card
     row = next(r for r in summary(finished)["table"] if r["selector"] == "score:funprm")
     assert f"| FunPRM | 4 | {100 * row['accuracy']['estimate']:.1f} [" in card

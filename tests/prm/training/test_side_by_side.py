@@ -68,3 +68,12 @@ def test_what_a_worker_raises_is_raised(
     data = TrainingData(train=DATA.train, meta=(), validation=DATA.validation)
     with pytest.raises(TrainingError):
         train_all(configs(base), data, tmp_path, lambda event: None)
+
+
+def test_those_that_others_wait_for_begin_first(base: Path, tmp_path: Path) -> None:
+    tasks = side_by_side._longest_first(side_by_side._plan(configs(base), tmp_path))
+    assert [(task.name, task.init) for task in tasks] == [
+        ("prm", ""),
+        ("funprm", "prm"),
+        ("orm", ""),
+    ]
