@@ -82,10 +82,9 @@ def scorer_named(name: str, path: Path | None, overrides: Mapping[str, Any]) -> 
     """
     config = load_config(path, {**overrides, "output": "", "dataset": {"name": ""}}, _DEFAULTS)
     if name not in config.scorers:
-        raise ConfigError(
-            f"no scorer {name!r} in [scorers] of {path or 'no file (--config FILE)'}; "
-            f"{nearest(name, config.scorers)}"
-        )
+        hint = nearest(name, config.scorers) if config.scorers else "it has no table [scorers]"
+        where = f"{path}: {hint}" if path else f"give --config FILE with a table [scorers.{name}]"
+        raise ConfigError(f"no scorer {name!r}: {where}")
     return config.scorers[name]
 
 
