@@ -8,8 +8,6 @@ The environment has `llama-cpp-python[server]`; the folder has `model.gguf`, an 
 import os
 import socket
 import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from funprm.datasets.single import problem_of
 from funprm.interfaces import Request, Sample
 from funprm.policies.openai.policy import OpenAIPolicy
 from funprm.records import Problem, key_of, seed_of
+from tests.policies.openai.processes import wait_for
 
 PYTHON = os.environ.get("FUNPRM_LLAMA_PYTHON", "")
 GGUF = Path(os.environ.get("FUNPRM_REAL_MODEL", "")) / "model.gguf"
@@ -64,22 +63,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/v1/models", process, log)
+        wait_for(f"http://127.0.0.1:{port}/v1/models", process, log, STARTED_IN)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.kill()
         process.wait()
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + STARTED_IN
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the server did not start: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="module")

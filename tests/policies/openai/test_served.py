@@ -5,8 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from funprm.interfaces import Request
 from funprm.language_models import TINY, find_folder
 from funprm.policies.openai.policy import OpenAIPolicy
 from funprm.records import Problem, key_of, seed_of
+from tests.policies.openai.processes import wait_for
 
 pytestmark = [
     pytest.mark.served,
@@ -56,7 +55,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with (folder.parent / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        wait_for(f"http://127.0.0.1:{port}/health", process, folder.parent / "log")
+        wait_for(f"http://127.0.0.1:{port}/health", process, folder.parent / "log", STARTED_IN)
         yield Served(f"http://127.0.0.1:{port}/v1", str(folder))
     finally:
         process.kill()
@@ -83,17 +82,6 @@ def servable(folder: Path) -> Path:
     }
     path.write_text(json.dumps(settings))
     return target
-
-
-def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + STARTED_IN
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the server did not start: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="module")
